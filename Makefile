@@ -1,0 +1,72 @@
+# make help lists what there is. Stamps in the environment make a second call instant.
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+PIP_ARGS ?=
+ARGS ?=
+override PROMPT := $(value PROMPT)
+export PROMPT
+PIP = $(VENV)/bin/python -m pip install --quiet --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
+
+ifneq ($(filter draw,$(MAKECMDGOALS)),)
+ifeq ($(strip $(PROMPT)),)
+$(error say what to draw: make draw PROMPT="a red fox to the left of a blue car, flat style")
+endif
+endif
+
+.PHONY: help draw test check toy readme tesseract clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make draw PROMPT="a red fox"   draw a picture into out/ (ARGS="--style line -n 4" adds options of sayso draw)'
+	@echo 'make test                      all tests'
+	@echo 'make check                     style, types, who imports whom, and the README against the disk'
+	@echo 'make toy                       the whole pipeline at toy size: train, draw, score (minutes)'
+	@echo 'make readme                    bring the README tree and its table of commands up to date'
+	@echo 'make clean                     remove the environment and the caches'
+
+draw: $(VENV)/.draw
+	@mkdir -p out
+	@$(VENV)/bin/sayso draw -o out $(ARGS) -- "$$PROMPT"
+
+test: $(VENV)/.dev tesseract
+	$(VENV)/bin/python -m pytest -q $(ARGS)
+
+check: $(VENV)/.dev
+	$(VENV)/bin/ruff check --quiet --output-format concise
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/python scripts/readme_tree.py --check
+
+toy: $(VENV)/.dev
+	PATH="$(abspath $(VENV))/bin:$$PATH" bash runs/cpu.sh
+
+readme: $(VENV)/.dev
+	$(VENV)/bin/python scripts/readme_tree.py --write
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache *.egg-info
+
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo 'sayso needs Python 3.11 or newer; none was found (PYTHON=/path/to/python names one)'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'this Python cannot make an environment; on Debian install python3-venv'; exit 1; }
+
+$(VENV)/.draw: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo 'installing what drawing needs into $(VENV); this takes a minute or two, once' >&2
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo 'installing what tests and training need into $(VENV); this takes a minute or two, once' >&2
+	@$(PIP) -e '.[train,dev]'
+	@touch $(VENV)/.draw $@
+
+# Tests of lettering read pictures with Tesseract; they are skipped, with a reason, where it cannot be had.
+tesseract: | $(VENV)/bin/pip
+	@if tesseract --list-langs 2>/dev/null | grep -q chi_sim; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as='sudo -n'; else as=none; fi; \
+	if command -v apt-get >/dev/null && [ "$$as" != none ] && echo 'installing Tesseract' >&2 \
+		&& { $$as apt-get update -qq; $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		tesseract-ocr tesseract-ocr-eng tesseract-ocr-chi-sim; } >$(VENV)/tesseract.log 2>&1; then exit 0; fi; \
+	echo 'Tesseract (with chi_sim) is missing and cannot be installed here: tests that read lettering will be skipped' >&2

@@ -1,0 +1,1 @@
+"""The command line: parse, call one function, print. Each command imports its room when it runs."""

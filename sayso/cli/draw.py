@@ -1,0 +1,152 @@
+"""`sayso draw`: everything is checked before any work, then one ask goes to one engine and whole files come out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from sayso.cli import options
+from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
+
+if TYPE_CHECKING:
+    from sayso.cli.files import Batch
+    from sayso.cli.progress import Progress
+    from sayso.hooks import EngineInfo
+    from sayso.types import Ask, Drew, Engine
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.take(parser)
+
+
+@dataclass
+class Done:
+    """What was drawn so far. `seconds`: from the ask to the last picture."""
+
+    seeds: list[int] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def check(args: argparse.Namespace) -> tuple[Ask, EngineInfo, list[Path]]:
+    """The ask, the engine's row and the files to write. Raises BadInput, CannotDo or CannotWrite; nothing was started."""
+    from sayso.cli import files
+    from sayso.engines import registry
+    from sayso.types import Ability, Ask, Message, Text
+
+    info = registry.info(args.engine or registry.DEFAULT)
+    prompt = options.prompt(args.prompt, info.prompt_limit)
+    if args.json and args.show not in ("auto", "none"):
+        raise BadInput("--json and --show both want standard output; leave one out")
+    if Ability.DRAW not in info.abilities:
+        raise CannotDo(f'the engine "{info.name}" does not draw; see sayso engines')
+    if args.background == "transparent" and Ability.TRANSPARENT not in info.abilities:
+        raise CannotDo(f'the engine "{info.name}" cannot draw on a transparent background; choose a colour or another engine')
+    named = args.output is not None and not os.path.isdir(args.output)
+    if named and args.background == "transparent" and args.output.suffix.lower() in (".jpg", ".jpeg"):
+        raise BadInput(f'"{args.output}" is a JPEG, which has no transparency; write a .png or .webp')
+    if named:
+        paths = files.names(args.output, args.count, args.force)
+    else:
+        paths = files.free_names(args.output or Path(), f"{options.slug(prompt)}-{args.seed}", args.count)
+    files.probe(paths[0].parent)
+    if reason := info.missing():
+        raise BadWeights(f'the engine "{info.name}" cannot draw here: {reason}; see sayso engines for another')
+    width, height = args.size or (None, None)
+    ask = Ask((Message("user", (Text(prompt),)),), "picture", width, height, args.count, args.seed, args.steps, args.guidance,
+              args.background, style=args.style, finish=args.finish)
+    return ask, info, paths
+
+
+def _keep(event: Drew, path: Path, batch: Batch, done: Done, say: Progress, way: str) -> None:
+    """Writes one picture beside its place and prepares its showing."""
+    from sayso.cli import files, show
+
+    pixels = event.picture.pixels
+    if path.suffix.lower() in (".jpg", ".jpeg") and int(pixels[..., 3].min()) < 255:
+        _remark(done, say, f'"{path.name}" is a JPEG, which has no transparency; the picture was laid on white')
+    batch.add(path, files.encode(pixels, path.suffix, files.notes(event.picture.origin, event.seed)))
+    done.seeds.append(event.seed)
+    done.shown.append(show.picture(pixels, cast(show.Way, way)))
+
+
+def _remark(done: Done, say: Progress, text: str) -> None:
+    done.remarks.append(text)
+    say.remark(f"note: {text}")
+
+
+def follow(engine: Engine, ask: Ask, paths: list[Path], batch: Batch, say: Progress, way: str) -> Done:
+    """Lets the engine draw and keeps what comes; raises SaysoError when it fails or stops short."""
+    from sayso.types import Drew, Failed, Said, Step, Thought
+
+    done, start = Done(), time.perf_counter()
+    say.drawing()
+    for event in engine.respond(ask):
+        if isinstance(event, Step):
+            say.step(event.index, event.total)
+        elif isinstance(event, Said):
+            _remark(done, say, event.text)
+        elif isinstance(event, Thought):
+            say.remark(f"thought: {event.text}")
+        elif isinstance(event, Drew):
+            done.seconds = time.perf_counter() - start
+            _keep(event, paths[event.index], batch, done, say, way)
+        elif isinstance(event, Failed):
+            raise SaysoError(f'the engine "{engine.name}" could not draw it: {event.reason}')
+    if len(done.seeds) != len(paths):
+        raise SaysoError(f'the engine "{engine.name}" drew {len(done.seeds)} of {len(paths)} pictures; nothing was written')
+    return done
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Inside, SIGTERM unwinds like Ctrl-C does, so that nothing half-written stays behind."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draws; prints the files' names last on standard output, or one JSON object."""
+    from sayso.cli import files, show
+    from sayso.cli.progress import Progress
+
+    ask, info, paths = check(args)
+    way = args.show if args.show != "auto" else "none" if args.json else show.detect(os.environ, sys.stdout.isatty())
+    with terminable(), files.Batch(args.force) as batch:
+        with Progress() as say:
+            say.loading(info.name)
+            engine = info.load(args.device)
+            done = follow(engine, ask, paths, batch, say, way)
+        written = batch.publish()
+    if args.json:
+        print(json.dumps({"files": [str(path) for path in written], "seed": ask.seed, "seeds": done.seeds, "engine": info.name,
+                          "seconds": round(done.seconds, 3), "remarks": done.remarks}, ensure_ascii=False))
+        return 0
+    for picture in done.shown:
+        sys.stdout.write(picture)
+    for path in written:
+        print(path)
+    return 0

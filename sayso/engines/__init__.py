@@ -1,0 +1,1 @@
+"""Engines behind one protocol: each continues a conversation with pictures, event by event."""

@@ -1,0 +1,98 @@
+"""The table of engines: our own and those of installed plugins, collected through the same hook."""
+
+from __future__ import annotations
+
+import functools
+
+import pluggy
+
+from sayso import hooks
+from sayso.errors import BadInput, Unknown
+from sayso.hooks import EngineInfo, hookimpl
+from sayso.types import Ability, Engine
+
+DEFAULT = "pocket"
+
+
+def _load_pocket(device: str | None) -> Engine:
+    from sayso.engines import pocket
+
+    return pocket.load(device=device)
+
+
+def _pocket_missing() -> str | None:
+    from sayso.engines import pocket
+
+    return None if pocket.available() else "its weights are not in this copy of the package"
+
+
+def _pocket_knows() -> frozenset[str]:
+    from sayso.engines import pocket
+
+    return frozenset(pocket.known())
+
+
+def _load_fake(device: str | None) -> Engine:
+    from sayso.engines import fake
+
+    return fake.load(device)
+
+
+class BuiltIn:
+    """Our own engines, offered exactly as a plugin would offer them."""
+
+    @hookimpl
+    def sayso_engines(self) -> list[EngineInfo]:
+        return [
+            EngineInfo(
+                name="pocket",
+                summary="the bundled model of the drawn world; runs on two CPU cores",
+                abilities=frozenset({Ability.DRAW, Ability.TRANSPARENT}),
+                load=_load_pocket,
+                missing=_pocket_missing,
+                knows=_pocket_knows,
+            ),
+            EngineInfo(
+                name="fake",
+                summary="test cards, the same for the same prompt and seed; no model, for trying things out",
+                abilities=frozenset({Ability.DRAW, Ability.TRANSPARENT, Ability.THINK}),
+                load=_load_fake,
+                missing=lambda: None,
+            ),
+        ]
+
+
+@functools.cache
+def engines() -> dict[str, EngineInfo]:
+    """Name → row, our own first. Raises BadInput as `collect` does, or when an installed plugin cannot be imported."""
+    plugins = hooks.manager()
+    try:
+        plugins.load_setuptools_entrypoints(hooks.GROUP)
+    except Exception as error:
+        raise BadInput(f"an installed sayso plugin cannot be loaded ({type(error).__name__}: {error}); uninstall or repair it") from error
+    plugins.register(BuiltIn())
+    return collect(plugins)
+
+
+def collect(plugins: pluggy.PluginManager) -> dict[str, EngineInfo]:
+    """Asks every plugin, those registered last first; raises BadInput when two offer one name."""
+    table: dict[str, EngineInfo] = {}
+    for rows in plugins.hook.sayso_engines():
+        for row in rows:
+            if row.name in table:
+                raise BadInput(f'two plugins offer an engine named "{row.name}"; uninstall one of them')
+            table[row.name] = row
+    return table
+
+
+def info(name: str) -> EngineInfo:
+    """The row of one engine; raises Unknown with the nearest name."""
+    table = engines()
+    if name not in table:
+        raise Unknown("engine", name, tuple(table))
+    return table[name]
+
+
+def load(name: str, device: str | None = None) -> Engine:
+    """An engine ready to respond. Raises Unknown, BadWeights or CannotDo."""
+    return info(name).load(device)

@@ -1,0 +1,48 @@
+"""The hooks: what a plugin may add. Our own engines arrive through the same door (entry point group "sayso")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pluggy
+
+from sayso.types import Ability, Engine
+
+GROUP = "sayso"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """One row of the table of engines; making it must be cheap, so that a list of engines loads no model.
+
+    `load`: device ("cpu", "cuda" or None = choose) → the engine; raises BadWeights or CannotDo.
+    `missing`: what keeps it from being loaded here, as a clause for a person, or None when it is ready.
+    `knows`: slugs of the drawn world's concepts that it was trained on; None for an engine without such a list.
+    `prompt_limit`: characters of one prompt.
+    """
+
+    name: str
+    summary: str
+    abilities: frozenset[Ability]
+    load: Callable[[str | None], Engine]
+    missing: Callable[[], str | None]
+    knows: Callable[[], frozenset[str]] | None = None
+    prompt_limit: int = 4000
+
+
+class Hooks:
+    """The specifications, as pluggy reads them."""
+
+    @hookspec
+    def sayso_engines(self) -> list[EngineInfo]:  # type: ignore[empty-body]
+        """Engines to offer. Names must be unique over all plugins."""
+
+
+def manager() -> pluggy.PluginManager:
+    """A plugin manager that knows our hooks and has no plugin in it yet."""
+    plugins = pluggy.PluginManager(GROUP)
+    plugins.add_hookspecs(Hooks)
+    return plugins

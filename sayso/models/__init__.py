@@ -1,0 +1,1 @@
+"""nn.Modules and flow maths: no device, path, URL or queue in here."""

@@ -1,0 +1,62 @@
+"""A vision transformer in the manner of SigLIP (Zhai et al. 2023) with NaViT patches of any aspect (Dehghani et al. 2023).
+
+Its rows, put through a connector, join the sequence as understand rows.
+
+Axes: B batch, T patches, C vision width, M model width.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sayso.models.specs import VisionSpec
+
+
+def cut(x: Tensor, patch: int) -> Tensor:
+    """[B, channels, H, W] → [B, T, patch · patch · channels], channel fastest inside a patch."""
+    B, channels, H, W = x.shape
+    x = x.view(B, channels, H // patch, patch, W // patch, patch)
+    return x.permute(0, 2, 4, 3, 5, 1).reshape(B, -1, patch * patch * channels)
+
+
+class VisionLayer(nn.Module):
+    def __init__(self, spec: VisionSpec):
+        super().__init__()
+        self.heads = spec.heads
+        self.norm1 = nn.LayerNorm(spec.width, spec.norm_eps)
+        self.qkv = nn.ModuleList(nn.Linear(spec.width, spec.width) for _ in range(3))
+        self.out = nn.Linear(spec.width, spec.width)
+        self.norm2 = nn.LayerNorm(spec.width, spec.norm_eps)
+        self.fc1 = nn.Linear(spec.width, spec.hidden)
+        self.fc2 = nn.Linear(spec.hidden, spec.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(x)
+        q, k, v = (project(y).unflatten(-1, (self.heads, -1)).transpose(1, 2) for project in self.qkv)
+        x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x)), approximate="tanh"))
+
+
+class VisionTower(nn.Module):
+    """Patches and their places in a learned table_side × table_side grid → rows of the unified model."""
+
+    def __init__(self, spec: VisionSpec, model_width: int):
+        super().__init__()
+        self.spec = spec
+        self.patch_in = nn.Linear(spec.patch * spec.patch * spec.channels, spec.width)
+        self.positions = nn.Embedding(spec.table_side**2, spec.width)
+        self.layers = nn.ModuleList(VisionLayer(spec) for _ in range(spec.layers))
+        self.norm = nn.LayerNorm(spec.width, spec.norm_eps)
+        self.fc1 = nn.Linear(spec.width, model_width)
+        self.fc2 = nn.Linear(model_width, model_width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, channels, H, W] in −1..1, sides multiples of the patch and at most table_side patches → [B, T, M]."""
+        rows, columns = pixels.shape[2] // self.spec.patch, pixels.shape[3] // self.spec.patch
+        assert rows <= self.spec.table_side and columns <= self.spec.table_side, (rows, columns)
+        grid = self.positions.weight.view(self.spec.table_side, self.spec.table_side, -1)[:rows, :columns].flatten(0, 1)
+        x = self.patch_in(cut(pixels, self.spec.patch)) + grid
+        for layer in self.layers:
+            x = layer(x)
+        return self.fc2(F.gelu(self.fc1(self.norm(x)), approximate="tanh"))

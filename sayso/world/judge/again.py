@@ -1,0 +1,61 @@
+"""A second look, knowing what was asked for: searches the asked drawings that the first look did not find."""
+
+from __future__ import annotations
+
+from sayso.world.colours import ITEM_COLOURS, difference
+from sayso.world.judge.look import Looker, Thing, report
+from sayso.world.judge.search import Search
+from sayso.world.judge.seen import Seen
+from sayso.world.judge.twins import Twins
+from sayso.world.judge.verdict import Check
+from sayso.world.scene import Item, Scene
+
+OVERLAPPING = ("inside", "on", "wearing", "holding")
+MOST = 4  # items searched for in one picture; a picture that lacks more is wrong enough
+
+
+def look_again(looker: Looker, things: list[Thing], seen: Seen, scene: Scene, twins: Twins) -> Seen:
+    """What was seen, with the asked items that only a search finds. Nothing is added that another drawing explains better."""
+    check = Check(seen, scene, twins)
+    lost = [i for i in range(len(scene.items)) if i not in check.pairs]
+    if not lost or len(lost) > MOST:
+        return seen
+    search = Search(looker)
+    for relation in scene.relations:
+        together = sorted((relation.subject, *relation.objects))
+        if relation.kind in OVERLAPPING and any(i in lost for i in together):
+            rows = [_row(scene.items[i], looker) for i in together]
+            found = search.pair([r for r in rows if r is not None]) if all(r is not None for r in rows) else []
+            if found and all(t is not None for t in found):
+                things = _with(things, [t for t in found if t is not None])
+                lost = [i for i in lost if i not in together]
+    for i in lost:
+        row = _row(scene.items[i], looker)
+        if row is not None:
+            thing = search.single(*row, [t for t in things if t.score >= 0.93])
+            if thing is not None:
+                things = _with(things, [thing])
+    return report(looker, things, looker.rows)
+
+
+def _row(item: Item, looker: Looker) -> tuple[int, int | None] | None:
+    """Row of the bank and index of the tint of an asked item; None where the bank has no such drawing."""
+    bank = looker.matcher.bank
+    if item.concept not in bank.concepts or item.style not in bank.styles:
+        return None
+    tint = None
+    if item.tint is not None:
+        tint = min(range(len(ITEM_COLOURS)), key=lambda k: difference(ITEM_COLOURS[k].hex, item.tint or ""))
+    return bank.row(item.concept, item.style), tint
+
+
+def _with(things: list[Thing], found: list[Thing]) -> list[Thing]:
+    """Things with the found ones, without those that mostly lie where these are."""
+    def hidden(old: Thing) -> bool:
+        size = max(1, int(old.mask.sum()))
+        covered = old.mask & False
+        for new in found:
+            covered = covered | new.mask
+        return int((old.mask & covered).sum()) > 0.5 * size
+
+    return [t for t in things if not hidden(t)] + found

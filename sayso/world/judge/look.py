@@ -1,0 +1,252 @@
+"""Looking at a picture: background, then things, then what the things leave unexplained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from sayso.world.colours import ITEM_COLOURS, difference
+from sayso.world.judge.background import FoundBackground, find_background
+from sayso.world.judge.bank import moments_of, tintable
+from sayso.world.judge.canvas import Canvas, canvas
+from sayso.world.judge.match import TURNS, Candidate, Difference, Matcher, tinted
+from sayso.world.judge.parts import SMALLEST, Node, forest, label, leaves, split
+from sayso.world.judge.rows import Row, find_rows
+from sayso.world.judge.seen import Seen, SeenItem, SeenLine
+from sayso.world.judge.warp import sample
+
+STANDS_OUT = 0.075  # distance in 0..1 sRGB at which a pixel is something
+SURE = 0.965  # a match as good as this is not taken apart or joined with its neighbours
+DOUBT = 4.0  # how much worse than its energy a match counts per unit of what it leaves unexplained
+LEAST = 0.30  # below this score a thing is unknown
+
+
+@dataclass(eq=False)
+class Thing:
+    """A part of the picture with the drawings that may explain it, best first."""
+
+    mask: np.ndarray
+    energy: float
+    found: list[Candidate]
+
+    @property
+    def score(self) -> float:
+        return self.found[0].score if self.found else 0.0
+
+    @property
+    def value(self) -> float:
+        """Energy that is well explained."""
+        return self.energy * max(0.02, 1 - DOUBT * (1 - self.score)) if self.found else 0.0
+
+
+class Looker:
+    """Looks at one picture with one matcher."""
+
+    def __init__(self, matcher: Matcher, pixels: np.ndarray) -> None:
+        self.matcher = matcher
+        self.canvas: Canvas = canvas(pixels)
+        self.pixels = pixels
+        self.background: FoundBackground = find_background(self.canvas, pixels.shape[1], pixels.shape[0])
+        self.field = self.background.field
+        behind = self.field if self.background.kind == "transparent" else np.full(3, 0.5, np.float32)
+        self.rgb = self.canvas.over(behind)
+        self.diff = self.rgb - self.field
+        self.strength = np.sqrt((self.diff**2).sum(-1))
+        self.blur = 0.0 if self.canvas.fine == 1.0 else 0.8
+        self.mask = self.strength > max(STANDS_OUT, 3 * self.background.noise)
+        self.rows: list[Row] = []
+
+    def difference(self, mask: np.ndarray, field: np.ndarray | None = None, trust: np.ndarray | None = None) -> Difference:
+        """The difference with everything that is something but not in `mask` left out of account."""
+        behind = self.field if field is None else field
+        others = ndimage.binary_dilation(self.mask & ~mask) & ~mask
+        weight = np.where(others, 0.0, 1.0).astype(np.float32)
+        return Difference(behind, self.rgb - behind, weight if trust is None else weight * trust, self.blur)
+
+    def windows(self, mask: np.ndarray, strength: np.ndarray | None = None, wide: bool = False) -> np.ndarray:
+        """Windows [R, 5] to search at: the mask's moments, unturned and turned, both ways round; `wide`: also moved and scaled."""
+        soft = np.minimum((self.strength if strength is None else strength) / 0.25, 1.0) * mask
+        x, y, sigma = moments_of(soft)
+        spots = [(x, y, sigma)]
+        if wide:
+            spots += [(x, y, sigma * s) for s in (0.8, 1.25, 1.55)]
+            spots += [(x + dx * sigma, y + dy * sigma, sigma * s) for dx, dy in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)) for s in (1.0, 1.3)]
+        turns = TURNS if not wide else (TURNS[1],)
+        return np.array([(a, b, max(s, 1.5), t, m) for a, b, s in spots for t in turns for m in (1, -1)], np.float32)
+
+    def match(self, mask: np.ndarray) -> Thing:
+        """The drawings that may explain one mask."""
+        seen = self.difference(mask)
+        energy = float((self.strength[mask] ** 2).sum())
+        return Thing(mask, energy, self.matcher.match(seen, self.windows(mask)))
+
+    def resolve(self, node: Node) -> list[Thing]:
+        """A tree of parts → the things that explain it best: itself as one, or those of its children."""
+        if not node.children:
+            return [self.match(node.mask)] if node.area >= SMALLEST else [Thing(node.mask, 0.0, [])]
+        apart = [thing for child in node.children for thing in self.resolve(child)]
+        if all(t.score >= SURE or t.mask.sum() < 3 for t in apart):
+            return apart
+        whole = self.match(node.mask)
+        return [whole] if whole.value > sum(t.value for t in apart) else apart
+
+    def cut(self, thing: Thing) -> list[Thing]:
+        """A thing that no drawing explains well → the same, or two touching or overlapping things that explain it better."""
+        options = [thing]
+        wide = self.matcher.match(self.difference(thing.mask), self.windows(thing.mask, wide=True))
+        if wide and wide[0].score > thing.score:
+            options.append(Thing(thing.mask, thing.energy, wide))
+        best = max(options, key=lambda t: t.score)
+        if best.score >= SURE - 0.04:
+            return [best]
+        halves = split(thing.mask)
+        for first, second in zip(halves[::2], halves[1::2]):
+            pair = [self.match(first), self.match(second)]
+            if sum(t.value for t in pair) > best.value:
+                best = max(pair, key=lambda t: t.value)
+                if min(t.score for t in pair) > SURE - 0.06:
+                    return pair
+        return [best]
+
+    def painted(self, things: list[Thing]) -> tuple[np.ndarray, np.ndarray]:
+        """The background with the things' best drawings over it → [h, w, 3], their joint alpha [h, w]."""
+        out, cover = self.field.copy(), np.zeros(self.mask.shape, np.float32)
+        for thing in things:
+            if not thing.found:
+                continue
+            over = stamp(self.matcher, thing.found[0], out.shape[:2])
+            out = over[..., :3] + (1 - over[..., 3:]) * out
+            cover = cover + (1 - cover) * over[..., 3]
+        return out, cover
+
+    def leftover(self, things: list[Thing]) -> list[Thing]:
+        """What the things leave unexplained, as further things that lie over or under them."""
+        painted, cover = self.painted(things)
+        error = np.sqrt(((self.rgb - painted) ** 2).sum(-1))
+        open_ = ndimage.binary_opening(error > 0.16, np.ones((2, 2)))
+        near = np.logical_or.reduce([ndimage.binary_dilation(t.mask, iterations=2) for t in things])
+        labels = label(ndimage.binary_dilation(open_) & near)
+        out = []
+        for i in range(1, int(labels.max(initial=0)) + 1):
+            mask = (labels == i) & open_
+            energy = float((error[mask] ** 2).sum())
+            if mask.sum() < 3 * SMALLEST or energy < 0.06 * max(t.energy for t in things):
+                continue
+            trust = np.where((cover > 0.5) & ~mask, 0.3, 1.0).astype(np.float32)
+            seen = self.difference(mask | (cover > 0.5), painted, trust)
+            found = self.matcher.match(seen, np.concatenate([self.windows(mask, error), self.windows(mask, error, wide=True)]))
+            out.append(Thing(mask, energy, found))
+        return out
+
+    def things(self) -> tuple[list[Thing], list[Row]]:
+        """All things of the picture, and the rows of parts that look like lettering."""
+        things, rows = [], []
+        for tree in forest(self.mask):
+            found = self.resolve(tree)
+            things += found
+        rows = find_rows(things, [leaf for tree in forest(self.mask) for leaf in leaves(tree)], self.rgb, self.field)
+        lettered = np.zeros_like(self.mask)
+        for row in rows:
+            lettered |= row.mask
+        out: list[Thing] = []
+        for thing in things:
+            if (thing.mask & lettered).sum() > 0.5 * thing.mask.sum():
+                continue
+            if not thing.found or thing.score >= SURE:
+                out.append(thing)
+                continue
+            pieces = self.cut(thing)
+            if min(p.score for p in pieces) < SURE:
+                pieces += [t for t in self.leftover(pieces) if t.score >= 0.75]
+            out += pieces
+        return out, rows
+
+
+def stamp(matcher: Matcher, c: Candidate, shape: tuple[int, int]) -> np.ndarray:
+    """A candidate's drawing alone on an empty canvas → premultiplied [h, w, 4]."""
+    sprite = matcher.coloured(c)
+    x, y, side, turn, mirror = c.box
+    h, w = shape
+    v, u = np.mgrid[:h, :w].astype(np.float32)
+    dx, dy = (u - x) / side, (v - y) / side
+    cos, sin = np.cos(turn), np.sin(turn)
+    across, down = (cos * dx + sin * dy) * mirror, -sin * dx + cos * dy
+    edge = sprite.shape[0]
+    return sample(sprite, (across + 0.5) * edge - 0.5, (down + 0.5) * edge - 0.5)
+
+
+def _item(looker: Looker, thing: Thing) -> SeenItem:
+    best = thing.found[0]
+    concept, style = looker.matcher.bank.name(best.row)
+    x, y, side, turn, mirror = best.box
+    h, w = looker.mask.shape
+    tint = _tint(looker, best, style == "line")
+    colour = None if tint is None else min(ITEM_COLOURS, key=lambda c: difference(c.hex, tint)).en[0]
+    core = looker.rgb[thing.mask]
+    main = np.median(core, axis=0)
+    rivals = tuple((*looker.matcher.bank.name(c.row), round(c.score, 4)) for c in thing.found[:8])
+    return SeenItem(concept, style, (x + 0.5) / w, (y + 0.5) / h, side / min(w, h), float(np.degrees(turn)), mirror < 0, tint, colour,
+                    "#" + "".join(f"{int(round(float(v) * 255)):02x}" for v in main), best.shadow, best.score, rivals)
+
+
+def _tint(looker: Looker, best: Candidate, line: bool) -> str | None:
+    """The tint (hex) in which the drawing explains the picture best; None where its own colours do as well."""
+    shape = looker.mask.shape
+    plain = stamp(looker.matcher, replace(best, tint=None), shape)
+    grey, alpha = tintable(plain, line), plain[..., 3]
+    others = ndimage.binary_dilation(looker.mask & (alpha < 0.05))
+    weight = np.where((alpha > 0.05) & ~others, 1.0, 0.0)
+    if weight.sum() < 4:
+        return None if best.tint is None else ITEM_COLOURS[best.tint].hex
+    paint = looker.rgb - (1 - alpha[..., None]) * looker.field  # what the drawing must have put there
+    used = weight * grey
+    tint = np.zeros(3)
+    for channel in range(3):
+        # Where the tint is clamped the paint says nothing more than "at least this".
+        open_ = used * (paint[..., channel] < 0.97 * alpha)
+        kept = open_ if open_.sum() > 0.2 * used.sum() else used
+        tint[channel] = np.clip((kept * paint[..., channel]).sum() / max(float((kept * grey).sum()), 1e-6), 0, 1)
+    own = (weight * ((paint - plain[..., :3]) ** 2).sum(-1)).sum()
+    dyed = tinted(plain, tint.astype(np.float32), line)
+    other = (weight * ((paint - dyed[..., :3]) ** 2).sum(-1)).sum()
+    if not line and other > (0.8 if best.tint is None else 1.0) * own:
+        return None
+    return "#" + "".join(f"{int(round(float(v) * 255)):02x}" for v in tint)
+
+
+def _box(mask: np.ndarray) -> tuple[float, float, float, float]:
+    y, x = np.nonzero(mask)
+    h, w = mask.shape
+    return float(x.min()) / w, float(y.min()) / h, float(x.max() + 1) / w, float(y.max() + 1) / h
+
+
+def look(matcher: Matcher, pixels: np.ndarray) -> tuple[Seen, Looker, list[Thing]]:
+    """uint8 [H, W, 4] → what is in it, and how that was found. Raises BadInput for another shape or a size that cannot be judged."""
+    looker = Looker(matcher, pixels)
+    things, rows = looker.things()
+    return report(looker, things, rows), looker, things
+
+
+def report(looker: Looker, things: list[Thing], rows: list[Row]) -> Seen:
+    """Things and lines of lettering as data."""
+    looker.rows = rows
+    items, unknown, notes = [], [], []
+    for thing in things:
+        if thing.found and thing.score >= LEAST:
+            items.append(_item(looker, thing))
+        elif thing.mask.sum() >= 2 * SMALLEST:
+            unknown.append(_box(thing.mask))
+    lines = tuple(SeenLine(_box(r.mask), r.colour) for r in rows)
+    weak = [i for i in items if i.score < 0.8]
+    if weak:
+        notes.append(f"{len(weak)} of {len(items)} items match their drawing only loosely")
+    if looker.background.explained < 0.3:
+        notes.append("the background fits none of the known kinds well")
+    items.sort(key=lambda i: (round(i.y * 4), i.x))
+    height, width = looker.pixels.shape[:2]
+    return Seen(looker.background, tuple(items), lines, tuple(unknown), tuple(notes), width / height, looker.pixels)
+
+
+__all__ = ["TINTS", "Looker", "Thing", "look", "replace", "stamp"]

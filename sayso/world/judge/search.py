@@ -1,0 +1,129 @@
+"""Looking for a drawing that was asked for and not found: where things lie over one another, or hardly differ from the background.
+
+A masked matched filter (squared error inside the drawing's own outline, by Fourier transform, over places and sizes) proposes where
+it could be; it is then registered against what is known to lie behind and before it, and believed when it explains the picture
+there well and no other drawing explains it better.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import fft
+
+from sayso.world.judge.look import Looker, Thing, stamp
+from sayso.world.judge.match import TURNS, Candidate, Difference
+from sayso.world.judge.warp import halves, resampler
+
+SIZES = tuple(0.15 * 1.19**i for i in range(11))  # of the shorter side
+STARTS = 6  # places that are looked at closely
+BELIEVED = 0.84  # score from which a drawing that was looked for is there
+RIVAL = 0.012  # by how much another drawing must fit better to be the one that is there
+
+
+class Search:
+    """Looks for drawings in one picture."""
+
+    def __init__(self, looker: Looker) -> None:
+        self.looker = looker
+        self.matcher = looker.matcher
+        self.small = halves(looker.rgb, 1)[1]
+        h, w = self.small.shape[:2]
+        self.shape = (fft.next_fast_len(2 * h), fft.next_fast_len(2 * w))
+        self.spectra = [fft.rfft2(self.small[..., c], self.shape) for c in range(3)]
+        self.power = fft.rfft2((self.small**2).sum(-1), self.shape)
+
+    def propose(self, row: int, tint: int | None) -> list[Candidate]:
+        """The STARTS likeliest places and sizes of a drawing, best first."""
+        sprite = self.matcher.coloured(Candidate(row, (0, 0, 1, 0, 1), tint, 0))
+        found = []
+        short = min(self.looker.mask.shape)
+        for size in SIZES:
+            side = size * short / 2
+            n = max(5, int(round(side)))
+            across = resampler(sprite.shape[0], n, 0.5, max(0.5 / n, 0.006))
+            drawn = np.einsum("my,nx,yxc->mnc", across, across, sprite, optimize=True)
+            for mirror in (1.0, -1.0):
+                error = self._error(drawn if mirror > 0 else drawn[:, ::-1])
+                if error.size == 0:
+                    continue
+                for _ in range(2):
+                    y, x = np.unravel_index(int(np.argmin(error)), error.shape)
+                    box = (2 * (x + n / 2) - 0.5, 2 * (y + n / 2) - 0.5, 2.0 * n, 0.0, mirror)
+                    found.append(Candidate(row, box, tint, 1 - float(error[y, x])))
+                    reach = max(2, n // 3)
+                    error[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1] = np.inf
+        return sorted(found, key=lambda c: -c.score)[:STARTS]
+
+    def _error(self, drawn: np.ndarray) -> np.ndarray:
+        """Squared error of a drawing [n, n, 4] inside its outline, per its own variance about the picture's, at every place."""
+        alpha = np.clip(drawn[..., 3], 0, 1)
+        mask = (alpha > 0.5).astype(np.float32)
+        total = float(mask.sum())
+        h, w = self.small.shape[:2]
+        n = len(drawn)
+        if total < 6 or n > min(h, w):
+            return np.zeros((0, 0))
+        colour = drawn[..., :3] / np.maximum(alpha[..., None], 1e-3) * mask[..., None]
+        cross = sum(self.spectra[c] * np.conj(fft.rfft2(colour[..., c], self.shape)) for c in range(3))
+        both = self.power * np.conj(fft.rfft2(mask, self.shape)) - 2 * cross
+        error = fft.irfft2(both, self.shape)[: h - n + 1, : w - n + 1] + float((colour**2).sum())
+        # Large drawings that fit are better news than small ones: a few pixels fit anywhere.
+        return np.asarray(error / (total + 0.02 * h * w) / 0.15 + 0.05 * (1 - total / (h * w)))
+
+    def pair(self, rows: list[tuple[int, int | None]]) -> list[Thing | None]:
+        """Drawings (row, tint) that lie over one another, lowest first → the thing each is, None where it is not there."""
+        places = [self._settle(self.propose(row, tint), self.looker.field, np.ones(self.looker.mask.shape, np.float32)) for row, tint in rows]
+        for _ in range(2):
+            for k in range(len(rows)):
+                behind, before = self._around(places, k)
+                starts = [c for c in (places[k],) if c is not None] + (self.propose(*rows[k]) if places[k] is None else [])
+                places[k] = self._settle(starts, behind, 1 - before)
+        return [self._believed(places, k) for k in range(len(rows))]
+
+    def single(self, row: int, tint: int | None, known: list[Thing]) -> Thing | None:
+        """One drawing beside things that are known, or None where it is not there."""
+        weight = np.ones(self.looker.mask.shape, np.float32)
+        for thing in known:
+            weight[thing.mask] = 0
+        best = self._settle(self.propose(row, tint), self.looker.field, weight)
+        return self._judged(best, Difference(self.looker.field, self.looker.diff, weight, self.looker.blur))
+
+    def _around(self, places: list[Candidate | None], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """What lies behind the k-th [h, w, 3], and the alpha of what lies before it [h, w]."""
+        shape = self.looker.mask.shape
+        behind, before = self.looker.field, np.zeros(shape, np.float32)
+        for i, at in enumerate(places):
+            if at is None or i == k:
+                continue
+            over = stamp(self.matcher, at, shape)
+            if i < k:
+                behind = over[..., :3] + (1 - over[..., 3:]) * behind
+            else:
+                before = before + (1 - before) * over[..., 3]
+        return behind.astype(np.float32), np.where(before > 0.05, 1.0, 0.0).astype(np.float32)
+
+    def _settle(self, starts: list[Candidate], behind: np.ndarray, weight: np.ndarray) -> Candidate | None:
+        seen = Difference(behind, self.looker.rgb - behind, weight.astype(np.float32), self.looker.blur)
+        refined = [self.matcher.refine(seen, [c], 5)[0] for c in starts]
+        return max(refined, key=lambda c: c.score) if refined else None
+
+    def _believed(self, places: list[Candidate | None], k: int) -> Thing | None:
+        behind, before = self._around(places, k)
+        return self._judged(places[k], Difference(behind, self.looker.rgb - behind, 1 - before, self.looker.blur))
+
+    def _judged(self, best: Candidate | None, seen: Difference) -> Thing | None:
+        """The thing a candidate is, unless it fits badly or some other drawing fits better in its place."""
+        if best is None or best.score < BELIEVED:
+            return None
+        x, y, side, turn, mirror = best.box
+        mx, my, spread = (float(v) for v in self.matcher.bank.moments[best.row])
+        dx, dy = mx * mirror * side, my * side
+        cos, sin = float(np.cos(turn)), float(np.sin(turn))
+        at = (x + cos * dx - sin * dy, y + sin * dx + cos * dy, spread * side)
+        windows = np.array([(*at, t, m) for t in {turn, TURNS[1]} for m in (1, -1)], np.float32)
+        rivals = self.matcher.refine(seen, [c for c in self.matcher.coarse(seen, windows, 10) if c.row != best.row])
+        if rivals and rivals[0].score > best.score + RIVAL:
+            return None
+        mask = stamp(self.matcher, best, self.looker.mask.shape)[..., 3] > 0.5
+        energy = float((self.looker.strength[mask] ** 2).sum())
+        return Thing(mask, energy, [best, *rivals[:6]])

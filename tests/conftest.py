@@ -1,0 +1,54 @@
+"""Shared by all tests: the command line in this process, and the reason why lettering tests are skipped."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("sayso", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("sayso")
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+@pytest.fixture
+def sayso(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Runs the command line in this process, in an empty folder (`tmp_path`)."""
+    from sayso.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "dumb")
+
+    def run(*words: str) -> Ran:
+        code = main(words)
+        said = capsys.readouterr()
+        return Ran(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tesseract() -> str:
+    """The path of Tesseract with English and Chinese; skips the test where it cannot be had."""
+    path = shutil.which("tesseract")
+    if path is None:
+        pytest.skip("Tesseract is not installed")
+    known = subprocess.run([path, "--list-langs"], capture_output=True, text=True, check=False).stdout.split()
+    if missing := {"eng", "chi_sim"} - set(known):
+        pytest.skip(f"Tesseract lacks the languages {sorted(missing)}")
+    return path

@@ -1,0 +1,116 @@
+"""The test-card engine obeys every field of an ask or refuses it in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sayso.engines import fake, registry
+from sayso.errors import BadInput, CannotDo, Unknown
+from sayso.hooks import EngineInfo, hookimpl, manager
+from sayso.types import Ask, Drew, Event, Message, Picture, Preview, Said, Step, Text, Thought
+
+FOX = Ask((Message("user", (Text("a red fox"),)),), width=64, height=96)
+
+
+def events(ask: Ask) -> list[Event]:
+    return list(fake.load().respond(ask))
+
+
+def drawn(ask: Ask) -> list[Drew]:
+    return [event for event in events(ask) if isinstance(event, Drew)]
+
+
+def pixels(**changes: object) -> np.ndarray:
+    return drawn(replace(FOX, **changes))[0].picture.pixels  # type: ignore[arg-type]
+
+
+def test_events_come_in_order() -> None:
+    kinds = [type(event) for event in events(replace(FOX, think=True, steps=3, count=2))]
+    one = [Step, Step, Preview, Step, Drew]
+    assert kinds == [Said, Thought, *one, *one]
+    assert Thought not in [type(event) for event in events(FOX)]
+
+
+def test_steps_count_over_all_pictures() -> None:
+    steps = [event for event in events(replace(FOX, steps=3, count=2)) if isinstance(event, Step)]
+    assert [step.index for step in steps] == [1, 2, 3, 4, 5, 6] and {step.total for step in steps} == {6}
+
+
+@given(st.text(min_size=1, max_size=30).filter(str.strip), st.integers(0, 2**63 - 1), st.integers(1, 40), st.integers(1, 40))
+def test_same_ask_same_picture(words: str, seed: int, width: int, height: int) -> None:
+    ask = Ask((Message("user", (Text(words),)),), width=8 * width, height=8 * height, seed=seed)
+    first, second = drawn(ask)[0].picture.pixels, drawn(ask)[0].picture.pixels
+    assert first.shape == (8 * height, 8 * width, 4)
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("change", [
+    {"seed": 1}, {"messages": (Message("user", (Text("a blue car"),)),)}, {"style": "line"}, {"guidance": 0.5},
+    {"background": "#ff0000"}, {"background": "transparent"}, {"finish": False}, {"width": 128}, {"height": 64},
+])
+def test_each_field_changes_the_picture(change: dict[str, object]) -> None:
+    assert not np.array_equal(pixels(), pixels(**change))
+
+
+def test_a_batch_is_its_seeds_one_by_one() -> None:
+    batch = drawn(replace(FOX, count=3, seed=2**63 - 2))
+    assert [event.seed for event in batch] == [2**63 - 2, 2**63 - 1, 0]
+    assert [event.index for event in batch] == [0, 1, 2]
+    for event in batch:
+        assert np.array_equal(event.picture.pixels, pixels(seed=event.seed))
+
+
+def test_backgrounds() -> None:
+    assert pixels(background="transparent")[0, 0, 3] == 0
+    assert pixels(background="transparent")[48, 32, 3] == 255
+    assert tuple(pixels(background="红色")[0, 0]) == (0xE0, 0x24, 0x24, 255)
+
+
+@pytest.mark.parametrize(("change", "error"), [
+    ({"want": "text"}, CannotDo), ({"mask": np.ones((96, 64), dtype=bool)}, CannotDo),
+    ({"messages": (Message("user", (Text("paint it"), Picture(np.zeros((8, 8, 4), np.uint8)))),)}, CannotDo),
+    ({"messages": ()}, BadInput), ({"messages": (Message("user", (Text("  "),)),)}, BadInput), ({"style": "oil"}, Unknown),
+    ({"background": "ultra"}, Unknown), ({"steps": 0}, BadInput), ({"count": 0}, BadInput), ({"seed": -1}, BadInput),
+])
+def test_refusals_come_before_any_work(change: dict[str, object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        fake.load().respond(replace(FOX, **change))  # type: ignore[arg-type]
+
+
+def test_the_card_runs_on_the_cpu_only() -> None:
+    with pytest.raises(CannotDo, match="cuda"):
+        fake.load("cuda")
+
+
+def test_the_table_lists_the_engine_as_it_is() -> None:
+    engine = registry.load("fake")
+    assert engine.abilities == registry.info("fake").abilities and engine.name == "fake"
+    assert registry.info("fake").missing() is None
+
+
+def test_unknown_engine_names_the_nearest() -> None:
+    with pytest.raises(Unknown) as caught:
+        registry.info("pockt")
+    assert caught.value.nearest == "pocket"
+
+
+def test_a_plugin_adds_an_engine_through_the_same_hook() -> None:
+    row = replace(registry.info("fake"), name="mine")
+
+    class Mine:
+        @hookimpl
+        def sayso_engines(self) -> list[EngineInfo]:
+            return [row]
+
+    plugins = manager()
+    plugins.register(Mine())
+    plugins.register(registry.BuiltIn())
+    assert list(registry.collect(plugins)) == ["pocket", "fake", "mine"]
+    plugins.register(Mine())  # a second one with the same name
+    with pytest.raises(BadInput, match="two plugins"):
+        registry.collect(plugins)
