@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Iterator
+from typing import Literal, Protocol
 
 import numpy as np
 

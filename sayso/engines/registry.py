@@ -7,6 +7,7 @@ import functools
 import pluggy
 
 from sayso import hooks
+from sayso.engines import header
 from sayso.errors import BadInput, Unknown
 from sayso.hooks import EngineInfo, hookimpl
 from sayso.types import Ability, Engine
@@ -21,15 +22,11 @@ def _load_pocket(device: str | None) -> Engine:
 
 
 def _pocket_missing() -> str | None:
-    from sayso.engines import pocket
-
-    return None if pocket.available() else "its weights are not in this copy of the package"
+    return None if header.pocket_weights().exists() else f"its weights are not at {header.pocket_weights()}"
 
 
 def _pocket_knows() -> frozenset[str]:
-    from sayso.engines import pocket
-
-    return frozenset(pocket.known())
+    return frozenset(header.facts(header.pocket_weights()).get("concepts", ()))
 
 
 def _load_fake(device: str | None) -> Engine:

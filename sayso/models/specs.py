@@ -104,7 +104,7 @@ def pocket(depth: int, vocab: int, patch: int) -> UnifiedSpec:
         norm_eps=1e-6,
         rope_axes=(8, 12, 12),
         rope_thetas=(1000.0, 100.0, 100.0),
-        tied_head=False,
+        tied_head=True,
         patch_channels=4 * patch * patch,
         bottleneck=64 if patch <= 8 else 128,
         prediction=Prediction.DATA,

@@ -25,6 +25,7 @@ _QUOTED = re.compile(r'("[^"]*"|“[^”]*”|「[^」]*」|‘[^’]*’)')
 
 def fold(text: str) -> str:
     """NFC, single spaces within a line, lower case outside quotation marks."""
+    text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates, as a command line can deliver
     text = "\n".join(" ".join(line.split()) for line in unicodedata.normalize("NFC", text).strip().split("\n"))
     return "".join(part if i % 2 else part.lower() for i, part in enumerate(_QUOTED.split(text)))
 
@@ -37,9 +38,10 @@ class Pieces:
             self._tokenizer = Tokenizer.from_str(definition)
         except Exception as error:
             raise BadWeights(f"the tokenizer in the checkpoint cannot be read ({error}); fetch the file again") from error
+        self._tokenizer.encode_special_tokens = True  # "<end>" in a prompt is text, not the mark
         self.definition = definition
-        ids = [self._tokenizer.token_to_id(s) for s in SPECIAL]
-        if None in ids:
+        ids = [i for i in (self._tokenizer.token_to_id(s) for s in SPECIAL) if i is not None]
+        if len(ids) < len(SPECIAL):
             raise BadWeights(f"the tokenizer in the checkpoint lacks the marks {', '.join(SPECIAL)}; fetch the file again")
         self.pad, self.begin, self.end = ids
         self.size = self._tokenizer.get_vocab_size()

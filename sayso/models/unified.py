@@ -265,7 +265,7 @@ class UnifiedModel(nn.Module):
             if name.endswith(("o_proj.weight", "down_proj.weight")) or name == "patch_out.weight":
                 nn.init.zeros_(parameter)
             elif name == "embed.weight":
-                nn.init.normal_(parameter, std=0.5, generator=generator)
+                nn.init.normal_(parameter, std=0.25, generator=generator)
             else:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5, generator=generator)
 

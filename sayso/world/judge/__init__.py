@@ -11,10 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
+from sayso.world.judge.again import look_again
 from sayso.world.judge.answers import QUESTIONS, answer
 from sayso.world.judge.bank import Bank, load
-from sayso.world.judge.again import look_again
-from sayso.world.judge.look import look
+from sayso.world.judge.looker import look
 from sayso.world.judge.match import Matcher
 from sayso.world.judge.seen import Seen, SeenItem, SeenLine
 from sayso.world.judge.twins import Twins

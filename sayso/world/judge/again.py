@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sayso.world.colours import ITEM_COLOURS, difference
-from sayso.world.judge.look import Looker, Thing, report
-from sayso.world.judge.search import Search
+from sayso.world.colours import rgb
+from sayso.world.judge.looker import Looker, Thing, report
+from sayso.world.judge.search import Search, Tint
 from sayso.world.judge.seen import Seen
 from sayso.world.judge.twins import Twins
 from sayso.world.judge.verdict import Check
@@ -21,6 +21,7 @@ def look_again(looker: Looker, things: list[Thing], seen: Seen, scene: Scene, tw
     if not lost or len(lost) > MOST:
         return seen
     search = Search(looker)
+    answering = {seen.items[k].score for k in check.pairs.values()}
     for relation in scene.relations:
         together = sorted((relation.subject, *relation.objects))
         if relation.kind in OVERLAPPING and any(i in lost for i in together):
@@ -28,25 +29,27 @@ def look_again(looker: Looker, things: list[Thing], seen: Seen, scene: Scene, tw
             found = search.pair([r for r in rows if r is not None]) if all(r is not None for r in rows) else []
             if found and all(t is not None for t in found):
                 things = _with(things, [t for t in found if t is not None])
+                answering |= {t.score for t in found if t is not None}
                 lost = [i for i in lost if i not in together]
     for i in lost:
         row = _row(scene.items[i], looker)
         if row is not None:
-            thing = search.single(*row, [t for t in things if t.score >= 0.93])
+            thing = search.single(*row, [t for t in things if any(t.score == s for s in answering)])
             if thing is not None:
                 things = _with(things, [thing])
+                answering.add(thing.score)
     return report(looker, things, looker.rows)
 
 
-def _row(item: Item, looker: Looker) -> tuple[int, int | None] | None:
-    """Row of the bank and index of the tint of an asked item; None where the bank has no such drawing."""
+def _row(item: Item, looker: Looker) -> tuple[int, Tint] | None:
+    """Row of the bank and tint of an asked item; None where the bank has no such drawing."""
     bank = looker.matcher.bank
     if item.concept not in bank.concepts or item.style not in bank.styles:
         return None
-    tint = None
-    if item.tint is not None:
-        tint = min(range(len(ITEM_COLOURS)), key=lambda k: difference(ITEM_COLOURS[k].hex, item.tint or ""))
-    return bank.row(item.concept, item.style), tint
+    if item.tint is None:
+        return bank.row(item.concept, item.style), None
+    red, green, blue = (v / 255 for v in rgb(item.tint))
+    return bank.row(item.concept, item.style), (red, green, blue)
 
 
 def _with(things: list[Thing], found: list[Thing]) -> list[Thing]:

@@ -51,7 +51,7 @@ class _Fit:
 
 
 def _hex(rgb: np.ndarray) -> str:
-    return "#" + "".join(f"{int(round(float(np.clip(v, 0, 1)) * 255)):02x}" for v in rgb)
+    return "#" + "".join(f"{round(float(np.clip(v, 0, 1)) * 255):02x}" for v in rgb)
 
 
 @lru_cache(maxsize=32)
@@ -151,7 +151,7 @@ def _gradient_ends(coefficients: np.ndarray, width: int, height: int) -> tuple[i
     along = np.array([np.sin(np.radians(angle)), np.cos(np.radians(angle))])
     reach = (abs(along[0]) * width + abs(along[1]) * height) / 2
     change = along @ slope * reach
-    return int(round(angle)) % 180, middle - change, middle + change
+    return round(angle) % 180, middle - change, middle + change
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -199,13 +199,15 @@ def find_background(seen: Canvas, full_width: int, full_height: int) -> FoundBac
 def _describe(fit: _Fit, seen: Canvas, rgb: np.ndarray, opaque: float, full_width: int, full_height: int) -> FoundBackground:
     h, w = seen.height, seen.width
     colours: tuple[str, ...] = ()
-    angle, lab = 0, None
+    angle = 0
+    lab: tuple[float, float, float] | None = None
     if fit.kind == "solid":
         field = np.broadcast_to(fit.coefficients[0], rgb.shape)
         inside = ((rgb - field) ** 2).sum(-1) < TOLERANCE**2
         exact = np.median(rgb[inside], axis=0) if inside.any() else fit.coefficients[0]
         field, colours = np.broadcast_to(exact, rgb.shape), (_hex(exact),)
-        lab = tuple(float(v) for v in to_lab(np.clip(exact, 0, 1) * 255))
+        lightness, a, b = (float(v) for v in to_lab(np.clip(exact, 0, 1) * 255))
+        lab = (lightness, a, b)
     elif fit.kind == "gradient":
         angle, first, last = _gradient_ends(fit.coefficients, w, h)
         colours = (_hex(first), _hex(last))

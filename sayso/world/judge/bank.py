@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def build(concepts: tuple[str, ...], styles: tuple[str, ...]) -> Bank:
     described = [_describe(p) for p in premultiplied(sprites)]
     windows, moments = np.stack([d[0] for d in described]), np.array([d[1] for d in described], np.float32)
     pictures = np.concatenate([windows[..., 3], windows[..., :3] @ LUMA]).astype(np.float32)  # [2N, 400]
-    values, vectors = np.linalg.eigh(pictures.T @ pictures)
+    _, vectors = np.linalg.eigh(pictures.T @ pictures)
     basis = np.ascontiguousarray(vectors[:, ::-1][:, :COMPONENTS], dtype=np.float32)
     coefficients = np.einsum("npc,pk->nck", windows, basis).astype(np.float32)
     line = np.array([s == "line" for _ in concepts for s in styles], np.float32)[:, None]
@@ -122,8 +123,6 @@ def _store(bank: Bank, path: Path) -> None:
         with os.fdopen(handle, "wb") as out:
             np.savez(out, sprites=bank.sprites, moments=bank.moments, basis=bank.basis, colour=bank.colour, grey=bank.grey)
         os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)  # a full or read-only disk costs the cache, not the verdict
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -136,11 +135,11 @@ def load(concepts: tuple[str, ...], styles: tuple[str, ...]) -> Bank:
         try:
             with np.load(path) as stored:
                 return Bank(concepts, styles, **{name: stored[name] for name in ("sprites", "moments", "basis", "colour", "grey")})
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             pass  # damaged: built again below, and replaced
     bank = build(concepts, styles)
     try:
         _store(bank, path)
     except OSError:
-        pass  # nowhere to keep it
+        pass  # a full or read-only disk costs the cache, not the verdict
     return bank

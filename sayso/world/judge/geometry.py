@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sayso.world.scene import Item
 from sayso.world.judge.seen import SeenItem
+from sayso.world.scene import Item
 
 APART = 0.15  # how far to one side a centre must lie, in mean sizes of the two, to count as lying there (GenEval's rule)
 

@@ -41,11 +41,11 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
-def _ink(seen: Seen, line: SeenLine) -> Image.Image:
-    """The line as black on white, cut out with a margin and enlarged to TALL pixels."""
+def cover(seen: Seen, line: SeenLine, margin: float = 0.12) -> np.ndarray:
+    """How much of every pixel of a line is ink, 0..1, cut out with `margin` of its height around → [h, w]."""
     height, width = seen.pixels.shape[:2]
     x0, y0, x1, y1 = line.box
-    pad = 0.12 * (y1 - y0) * height
+    pad = margin * (y1 - y0) * height
     left, top = max(0, int(x0 * width - pad)), max(0, int(y0 * height - pad))
     right, bottom = min(width, int(np.ceil(x1 * width + pad))), min(height, int(np.ceil(y1 * height + pad)))
     cut = seen.pixels[top:bottom, left:right].astype(np.float32) / 255
@@ -54,8 +54,12 @@ def _ink(seen: Seen, line: SeenLine) -> Image.Image:
     rgb = cut[..., :3] * cut[..., 3:] + behind * (1 - cut[..., 3:])
     colour = np.array([int(line.colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32) / 255
     towards = colour - behind
-    cover = ((rgb - behind) * towards).sum(-1) / np.maximum((towards**2).sum(-1), 1e-3)
-    image = Image.fromarray((255 - 255 * np.clip(cover, 0, 1)).astype(np.uint8))
+    return np.asarray(np.clip(((rgb - behind) * towards).sum(-1) / np.maximum((towards**2).sum(-1), 1e-3), 0, 1))
+
+
+def _ink(seen: Seen, line: SeenLine) -> Image.Image:
+    """The line as black on white, cut out with a margin and enlarged to TALL pixels."""
+    image = Image.fromarray((255 - 255 * cover(seen, line)).astype(np.uint8))
     scale = TALL / max(1, image.height)
     image = image.resize((max(8, round(image.width * scale)), TALL), Image.Resampling.BICUBIC)
     out = Image.new("L", (image.width + 60, TALL + 40), 255)

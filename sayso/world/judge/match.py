@@ -6,7 +6,7 @@ Axes: R windows, K candidates, N drawings, k coefficients, M x M samples of an a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from sayso.world.judge.warp import halves, place, resampler, sample, unit_grid
 TINTS = np.array([rgb(c.hex) for c in ITEM_COLOURS], np.float32) / 255.0  # [11, 3]
 TURNS = tuple(np.radians((-20.0, 0.0, 20.0)))
 M, HALF = 32, 0.56  # samples along, and half the side of, the square in which a candidate is compared (unit sides)
+TINT_DOUBT = 0.008
 SLOPES = 0.5  # share of a score that slopes decide
 _SHADOW = (0.47, 0.38, 0.08, 0.35)  # down, radius across, radius down, opacity: the drawn world's shadow
 
@@ -40,11 +41,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Candidate:
-    """`row` of the bank, `box`: x, y, side (pixels), turn (radians), mirror; `tint`: index of TINTS or None; `score` 0..1."""
+    """`row` of the bank, `box`: x, y, side (pixels), turn (radians), mirror; `tint`: red, green, blue in 0..1 or None; `score` 0..1."""
 
     row: int
     box: tuple[float, float, float, float, float]
-    tint: int | None
+    tint: tuple[float, float, float] | None
     score: float
     shadow: bool = False
 
@@ -78,7 +79,7 @@ class Matcher:
             dx, dy = mx * mirror * side, my * side
             box = (float(window[0] - cos * dx + sin * dy), float(window[1] - sin * dx - cos * dy), side, float(window[3]), mirror)
             tint = int(tints[best_window[n], n])
-            out.append(Candidate(int(n), box, None if tint < 0 else tint, float(top[n])))
+            out.append(Candidate(int(n), box, None if tint < 0 else colour_of(tint), float(top[n])))
         return out
 
     def _scores(self, seen: Difference, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -137,15 +138,35 @@ class Matcher:
             Candidate(c.row, tuple(float(v) for v in b), c.tint, float(s), bool(d))  # type: ignore[arg-type]
             for c, b, s, d in zip(candidates, box, score, shadow)
         ]
-        return sorted(out, key=lambda c: -c.score)
+        return sorted(out, key=self.doubt)
+
+    def doubt(self, c: Candidate) -> float:
+        """Sort key, best first. Of two equals the untinted drawing is the likelier: a tint has one more way to fit."""
+        return -c.score + (TINT_DOUBT if c.tint is not None and not self.line[c.row] else 0.0)
 
     def match(self, seen: Difference, windows: np.ndarray, keep: int = 24, first: int = 5, enough: float = 0.975) -> list[Candidate]:
         """Coarse, then refined: the `first` best, and where none of them reaches `enough`, all `keep` → best first."""
         found = self.coarse(seen, windows, keep)
         sure = self.refine(seen, found[:first])
+        if sure and sure[0].score < enough:
+            sure = sorted(sure + self.retinted(seen, sure[:2]), key=self.doubt)
         if sure and sure[0].score >= enough:
             return sure
-        return sorted(sure + self.refine(seen, found[first:]), key=lambda c: -c.score)
+        rest = self.refine(seen, found[first:])
+        return sorted(sure + rest + self.retinted(seen, rest[:2]), key=self.doubt)
+
+    def retinted(self, seen: Difference, candidates: list[Candidate]) -> list[Candidate]:
+        """The tinted ones of these with the tint that fits the picture best, refined."""
+        again = [replace(c, tint=self.tint_of(seen, c)) for c in candidates if c.tint is not None or self.line[c.row]]
+        return self.refine(seen, again, 2)
+
+    def tint_of(self, seen: Difference, c: Candidate) -> tuple[float, float, float]:
+        """The tint by least squares that makes a drawing in its place most like the picture."""
+        box = np.array([c.box], np.float32)
+        level = int(np.clip(np.ceil(np.log2(max(1e-3, c.box[2] / 44))), 0, len(seen.pyramid) - 1))
+        got = self._look(seen, box, level)[0]
+        plain = self.drawn([replace(c, tint=None)], max(round(0.5 / max(c.box[2], 4.0), 3), 0.01))[0].reshape(-1, 4)
+        return least_squares_tint(got[:, :3] + plain[:, 3:] * got[:, 3:6], tintable(plain, bool(self.line[c.row])), plain[:, 3], got[:, 6])
 
     @staticmethod
     def _look(seen: Difference, box: np.ndarray, level: int) -> np.ndarray:
@@ -168,7 +189,8 @@ class Matcher:
 
     def coloured(self, c: Candidate) -> np.ndarray:
         """Premultiplied sprite [48, 48, 4] of a candidate in its tint."""
-        return tinted(premultiplied(self.bank.sprites[c.row]), None if c.tint is None else TINTS[c.tint], bool(self.line[c.row]))
+        tint = None if c.tint is None else np.array(c.tint, np.float32)
+        return tinted(premultiplied(self.bank.sprites[c.row]), tint, bool(self.line[c.row]))
 
 
 def tinted(sprite: np.ndarray, tint: np.ndarray | None, line: bool) -> np.ndarray:
@@ -178,6 +200,24 @@ def tinted(sprite: np.ndarray, tint: np.ndarray | None, line: bool) -> np.ndarra
     alpha = sprite[..., 3:]
     colour = np.minimum(tintable(sprite, line)[..., None] * tint, alpha)
     return np.concatenate([colour, alpha], -1)
+
+
+def colour_of(tint: int) -> tuple[float, float, float]:
+    """Index of TINTS → red, green, blue in 0..1."""
+    red, green, blue = (float(v) for v in TINTS[tint])
+    return red, green, blue
+
+
+def least_squares_tint(paint: np.ndarray, grey: np.ndarray, alpha: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
+    """Paint [n, 3] that a drawing must have put down, what a white tint would give [n], alpha [n], weight [n] → the tint in 0..1."""
+    used = weight * grey
+    out = []
+    for channel in range(3):
+        # Where the tint is clamped the paint says no more than "at least this".
+        free = used * (paint[:, channel] < 0.97 * alpha)
+        kept = free if free.sum() > 0.2 * used.sum() else used
+        out.append(float(np.clip((kept * paint[:, channel]).sum() / max(float((kept * grey).sum()), 1e-6), 0, 1)))
+    return out[0], out[1], out[2]
 
 
 def likely_tints(colours: np.ndarray, strength: np.ndarray, keep: int = 3) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-GAPS = (1.0, 2.0, 3.5, 6.0)  # half the gap that is bridged, in working pixels, finest first
+GAPS = (1.0, 1.5, 2.0, 2.9, 3.7, 4.7, 6.0)  # half the gap that is bridged, in working pixels, finest first
 SMALLEST = 10  # pixels; less is a speck that can be part of a thing but is no thing itself
 MOST_PARTS = 60  # finest parts that are looked at, largest first; more than any drawn scene has
 
@@ -45,7 +45,7 @@ def forest(mask: np.ndarray) -> list[Node]:
     count = int(finest.max())
     areas = np.bincount(finest.reshape(-1), minlength=count + 1)
     kept = sorted((i for i in range(1, count + 1) if areas[i] >= 3), key=lambda i: -areas[i])[:MOST_PARTS]
-    nodes = [Node(frozenset((i,)), finest == i) for i in kept]
+    nodes = _enclosed([Node(frozenset((i,)), finest == i) for i in kept])
     for gap in GAPS[1:]:
         wide = label(away <= gap)
         groups: dict[int, list[Node]] = {}
@@ -54,6 +54,22 @@ def forest(mask: np.ndarray) -> list[Node]:
             groups.setdefault(int(wide[y, x]), []).append(node)
         nodes = [g[0] if len(g) == 1 else _joined(g) for g in groups.values()]
     return nodes
+
+
+def _enclosed(nodes: list[Node]) -> list[Node]:
+    """Joins what lies in a hole of a larger part with that part: line drawings are made so."""
+    nodes = sorted(nodes, key=lambda n: -n.area)
+    inside: dict[int, list[Node]] = {}
+    taken: set[int] = set()
+    for i, outer in enumerate(nodes):
+        if i in taken or outer.area < 4 * SMALLEST:
+            continue
+        filled = ndimage.binary_fill_holes(outer.mask)
+        for k in range(i + 1, len(nodes)):
+            if k not in taken and (nodes[k].mask & filled).sum() > 0.8 * nodes[k].area:
+                inside.setdefault(i, []).append(nodes[k])
+                taken.add(k)
+    return [_joined([n, *inside[i]]) if i in inside else n for i, n in enumerate(nodes) if i not in taken]
 
 
 def _joined(group: list[Node]) -> Node:

@@ -13,6 +13,8 @@ from sayso.world.judge.parts import Node
 PLAIN = 0.10  # distance (0..1 sRGB) from the straight way between background and ink up to which a pixel is of that ink
 PURE = 0.9  # share of such pixels in a part of one colour
 SAME = 0.16  # distance up to which two parts are of the same colour
+CERTAIN = 0.975  # score from which a thing is certainly no letter
+LONE = 0.8  # the same for a single part, which is more often an odd item than a letter
 DRAWN = 0.87  # mean score of drawings from which a row is a row of items
 
 
@@ -60,17 +62,24 @@ def _part(node: Node, rgb: np.ndarray, field: np.ndarray) -> _Part:
 
 
 def _beside(a: _Part, b: _Part) -> bool:
-    """Whether two parts can be of one line: same colour, on one height, no wider apart than a space."""
+    """Whether two parts can be of one line: same colour, and side by side no wider apart than a space, or a small one over a tall one."""
+    if float(np.sqrt(((a.colour - b.colour) ** 2).sum())) >= SAME:
+        return False
     over = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
-    gap = max(a.box[0], b.box[0]) - min(a.box[2], b.box[2])
-    tall = max(a.high, b.high)
-    near = float(np.sqrt(((a.colour - b.colour) ** 2).sum())) < SAME
-    return near and over >= -0.35 * tall and gap <= 0.6 * tall
+    across = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
+    tall, low = max(a.high, b.high), max(1, min(a.high, b.high))
+    if over >= 0.3 * low:
+        return -across <= 0.6 * tall
+    # Dots, accents, and the strokes of a character that do not touch.
+    high = max(a.box[3], b.box[3]) - min(a.box[1], b.box[1])
+    narrow = min(a.box[2] - a.box[0], b.box[2] - b.box[0])
+    return across >= 0.4 * narrow and -over <= 0.3 * tall and high <= max(1.4 * tall, 1.6 * low + 0.4 * tall)
 
 
 def find_rows(things: Sequence[Explained], parts: Sequence[Node], rgb: np.ndarray, field: np.ndarray) -> list[Row]:
     """The lines of lettering among the finest parts, given the things that drawings were found for."""
-    small = [p for p in (_part(n, rgb, field) for n in parts) if p.plain]
+    sure = np.logical_or.reduce([t.mask for t in things if t.score >= CERTAIN] or [np.zeros(rgb.shape[:2], bool)])
+    small = [p for p in (_part(n, rgb, field) for n in parts if not (n.mask & sure).any()) if p.plain]
     groups: list[list[_Part]] = []
     for part in sorted(small, key=lambda p: p.box[0]):
         joined = [g for g in groups if any(_beside(part, other) for other in g)]
@@ -82,7 +91,7 @@ def find_rows(things: Sequence[Explained], parts: Sequence[Node], rgb: np.ndarra
         if not inside or mask.sum() < 0.8 * np.logical_or.reduce([t.mask for t in inside]).sum():
             continue
         weights = [float(t.mask.sum()) for t in inside]
-        if float(np.average([t.score for t in inside], weights=weights)) < DRAWN:
+        if float(np.average([t.score for t in inside], weights=weights)) < (DRAWN if len(group) > 1 else LONE):
             colour = np.average([p.colour for p in group], axis=0, weights=[p.area for p in group])
-            out.append(Row(mask, "#" + "".join(f"{int(round(float(v) * 255)):02x}" for v in colour)))
+            out.append(Row(mask, "#" + "".join(f"{round(float(v) * 255):02x}" for v in colour)))
     return out

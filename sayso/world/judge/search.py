@@ -10,13 +10,15 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
-from sayso.world.judge.look import Looker, Thing, stamp
+from sayso.world.judge.looker import Looker, Thing, stamp
 from sayso.world.judge.match import TURNS, Candidate, Difference
 from sayso.world.judge.warp import halves, resampler
 
+Tint = tuple[float, float, float] | None
 SIZES = tuple(0.15 * 1.19**i for i in range(11))  # of the shorter side
 STARTS = 6  # places that are looked at closely
 BELIEVED = 0.84  # score from which a drawing that was looked for is there
+VISIBLE = 0.55  # least share of a drawing that must be in view
 RIVAL = 0.012  # by how much another drawing must fit better to be the one that is there
 
 
@@ -32,14 +34,14 @@ class Search:
         self.spectra = [fft.rfft2(self.small[..., c], self.shape) for c in range(3)]
         self.power = fft.rfft2((self.small**2).sum(-1), self.shape)
 
-    def propose(self, row: int, tint: int | None) -> list[Candidate]:
+    def propose(self, row: int, tint: Tint) -> list[Candidate]:
         """The STARTS likeliest places and sizes of a drawing, best first."""
         sprite = self.matcher.coloured(Candidate(row, (0, 0, 1, 0, 1), tint, 0))
         found = []
         short = min(self.looker.mask.shape)
         for size in SIZES:
             side = size * short / 2
-            n = max(5, int(round(side)))
+            n = max(5, round(side))
             across = resampler(sprite.shape[0], n, 0.5, max(0.5 / n, 0.006))
             drawn = np.einsum("my,nx,yxc->mnc", across, across, sprite, optimize=True)
             for mirror in (1.0, -1.0):
@@ -70,7 +72,7 @@ class Search:
         # Large drawings that fit are better news than small ones: a few pixels fit anywhere.
         return np.asarray(error / (total + 0.02 * h * w) / 0.15 + 0.05 * (1 - total / (h * w)))
 
-    def pair(self, rows: list[tuple[int, int | None]]) -> list[Thing | None]:
+    def pair(self, rows: list[tuple[int, Tint]]) -> list[Thing | None]:
         """Drawings (row, tint) that lie over one another, lowest first → the thing each is, None where it is not there."""
         places = [self._settle(self.propose(row, tint), self.looker.field, np.ones(self.looker.mask.shape, np.float32)) for row, tint in rows]
         for _ in range(2):
@@ -80,7 +82,7 @@ class Search:
                 places[k] = self._settle(starts, behind, 1 - before)
         return [self._believed(places, k) for k in range(len(rows))]
 
-    def single(self, row: int, tint: int | None, known: list[Thing]) -> Thing | None:
+    def single(self, row: int, tint: Tint, known: list[Thing]) -> Thing | None:
         """One drawing beside things that are known, or None where it is not there."""
         weight = np.ones(self.looker.mask.shape, np.float32)
         for thing in known:
@@ -111,9 +113,16 @@ class Search:
         behind, before = self._around(places, k)
         return self._judged(places[k], Difference(behind, self.looker.rgb - behind, 1 - before, self.looker.blur))
 
+    def _shown(self, best: Candidate, weight: np.ndarray) -> float:
+        """Share of a drawing that lies where the picture counts."""
+        alpha = stamp(self.matcher, best, weight.shape)[..., 3]
+        side = best.box[2]
+        whole = max(float(alpha.sum()), 0.05 * side**2, 1e-6)
+        return float((alpha * weight).sum()) / whole
+
     def _judged(self, best: Candidate | None, seen: Difference) -> Thing | None:
         """The thing a candidate is, unless it fits badly or some other drawing fits better in its place."""
-        if best is None or best.score < BELIEVED:
+        if best is None or best.score < BELIEVED or self._shown(best, seen.weight) < VISIBLE:
             return None
         x, y, side, turn, mirror = best.box
         mx, my, spread = (float(v) for v in self.matcher.bank.moments[best.row])

@@ -8,7 +8,7 @@ import numpy as np
 
 from sayso.world.colours import rgb
 from sayso.world.judge.bank import premultiplied
-from sayso.world.judge.match import HALF, M, Candidate, Matcher, compare_drawn, tinted
+from sayso.world.judge.match import HALF, Candidate, M, Matcher, colour_of, compare_drawn, tinted
 
 ALIKE = 0.97  # similarity from which two drawings are twins: what a drawing has with itself in a middling exact render
 SAME_COLOUR = 0.14  # over a whole drawing; two item colours are at least 0.3 apart
@@ -36,7 +36,7 @@ class Twins:
         nearest = [int(n) for n in np.argsort(-like)[: _NEAREST + 1]]
         rows = [row] + [n for n in nearest if n != row]
         box = (0.0, 0.0, float(M) / (2 * HALF), 0.0, 1.0)
-        drawn = self.matcher.drawn([Candidate(n, box, tint, 0.0) for n in rows], 0.02)
+        drawn = self.matcher.drawn([Candidate(n, box, None if tint is None else colour_of(tint), 0.0) for n in rows], 0.02)
         # Before white and before black: alike only where no background tells them apart.
         like = np.minimum(*(compare_drawn(drawn, np.full(3, b, np.float32)) for b in (0.0, 1.0)))
         return frozenset(n for n, s in zip(rows, like) if n == row or s >= ALIKE)

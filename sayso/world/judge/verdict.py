@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from sayso.errors import Unknown
 from sayso.world import art
 from sayso.world.colours import ITEM_COLOURS, ciede2000, difference, to_lab
-from sayso.world.judge import geometry, lettering
+from sayso.world.judge import geometry, glyphs, lettering
 from sayso.world.judge.canvas import reduce
 from sayso.world.judge.seen import Seen, SeenItem
 from sayso.world.judge.twins import Twins
@@ -91,17 +91,22 @@ class Check:
         self.aspect = scene.width / scene.height
         self.pairs = self._assign()
         self.spare = [s for i, s in enumerate(seen.items) if i not in self.pairs.values()]
+        self.instead = self._instead()
 
     def same_concept(self, item: Item, seen: SeenItem) -> bool:
         """Whether the seen item shows the asked concept or a twin of it."""
         return seen.concept == item.concept or self.twins.same((item.concept, item.style), (seen.concept, seen.style), _index(seen))
+
+    def same_style(self, item: Item, seen: SeenItem) -> bool:
+        """Whether the seen item is in the asked style, or looks just so."""
+        return seen.style == item.style or self.twins.same((item.concept, item.style), (seen.concept, seen.style), _index(seen))
 
     def _cost(self, item: Item, seen: SeenItem) -> float:
         a, b = geometry.spot(item, self.aspect), geometry.spot(seen, self.aspect)
         far = float(np.hypot(a.u - b.u, a.v - b.v))
         if not self.same_concept(item, seen):
             return 100.0 + far  # only to find what stands in its place
-        wrong = 0.5 * (seen.style != item.style) + 0.7 * (seen.colour != colour_word(item.tint, item.style))
+        wrong = 0.5 * (seen.style != item.style) + 0.7 * (seen.colour != colour_word(item.tint, seen.style))
         return wrong + 0.2 * far
 
     def _assign(self) -> dict[int, int]:
@@ -112,25 +117,41 @@ class Check:
         cost = np.array([[self._cost(i, s) for s in seen] for i in asked])
         return {int(a): int(s) for a, s in zip(*linear_sum_assignment(cost)) if cost[a, s] < 100}
 
+    def _instead(self) -> dict[int, SeenItem | None]:
+        """Index of an asked item that is not there → what stands in its place, None where nothing does."""
+        out: dict[int, SeenItem | None] = {}
+        spare = list(self.spare)
+        for i, item in enumerate(self.scene.items):
+            if i in self.pairs:
+                continue
+            here = geometry.spot(item, self.aspect)
+            near = min(spare, key=lambda s: _distance(geometry.spot(s, self.aspect), here), default=None)
+            if near is not None and _distance(geometry.spot(near, self.aspect), here) >= 0.6 * max(item.size, near.size):
+                near = None
+            if near is not None:
+                spare.remove(near)
+            out[i] = near
+        return out
+
+    def _absence(self, index: int) -> str:
+        """The fault of an asked item that is not there."""
+        return "concept" if self.instead[index] is not None else "missing"
+
     def _found(self, index: int) -> SeenItem | None:
         at = self.pairs.get(index)
         return None if at is None else self.seen.items[at]
 
     def concepts(self) -> list[Fact]:
         """Is every asked item there."""
-        facts, spare = [], list(self.spare)
+        facts = []
         for i, item in enumerate(self.scene.items):
+            what = name(item.concept)
             if i in self.pairs:
-                facts.append(Fact("concept", name(item.concept), True, "", f"there is a {name(item.concept)}"))
+                facts.append(Fact("concept", what, True, "", f"there is a {what}"))
                 continue
-            here = geometry.spot(item, self.aspect)
-            near = sorted(spare, key=lambda s: _distance(geometry.spot(s, self.aspect), here))
-            if near and _distance(geometry.spot(near[0], self.aspect), here) < 0.6 * max(item.size, near[0].size):
-                spare.remove(near[0])
-                what, fault = f"a {name(near[0].concept)} is where a {name(item.concept)} was asked for", "concept"
-            else:
-                what, fault = f"the {name(item.concept)} is missing", "missing"
-            facts.append(Fact("concept", name(item.concept), False, fault, what))
+            other = self.instead[i]
+            reason = f"the {what} is missing" if other is None else f"a {name(other.concept)} is where a {what} was asked for"
+            facts.append(Fact("concept", what, False, self._absence(i), reason))
         return facts
 
     def counts(self) -> list[Fact]:
@@ -142,10 +163,11 @@ class Check:
             more = [s for s in unasked if any(i.concept == slug and self.same_concept(i, s) for i in self.scene.items)]
             unasked = [s for s in unasked if s not in more]
             have = taken[slug] + len(more)
-            fault = "" if have == number else "extra" if have > number else "missing"
+            lacking = [i for i in self.instead if self.scene.items[i].concept == slug]
+            fault = "" if have == number else "extra" if have > number else self._absence(lacking[0])
             facts.append(Fact("count", name(slug), not fault, fault, f"{have} of {name(slug)} where {number} were asked for"))
         # What stands in the place of a missing item is that item's fault, not one too many.
-        surplus = len(unasked) - (len(self.scene.items) - len(self.pairs))
+        surplus = len(unasked) - sum(1 for other in self.instead.values() if other is not None)
         if surplus > 0:
             listed = ", ".join(name(s.concept) for s in unasked)
             facts.append(Fact("count", "nothing else", False, "extra", f"nobody asked for: {listed}"))
@@ -156,9 +178,9 @@ class Check:
         facts = []
         for i, item in enumerate(self.scene.items):
             if (seen := self._found(i)) is None:
-                facts.append(Fact("style", name(item.concept), False, "missing", f"no {name(item.concept)} whose style could be right"))
+                facts.append(Fact("style", name(item.concept), False, self._absence(i), f"no {name(item.concept)} whose style could be right"))
                 continue
-            right = seen.style == item.style or self.twins.same((item.concept, item.style), (seen.concept, seen.style), _index(seen))
+            right = self.same_style(item, seen)
             facts.append(Fact("style", name(item.concept), right, "" if right else "style",
                               f"the {name(item.concept)} is in {seen.style} style" + ("" if right else f", not {item.style}")))
         return facts
@@ -167,12 +189,14 @@ class Check:
         """Has every item that is there the colour asked for (its own where none was)."""
         facts = []
         for i, item in enumerate(self.scene.items):
-            wanted = colour_word(item.tint, item.style)
             if (seen := self._found(i)) is None:
-                facts.append(Fact("colour", name(item.concept), False, "missing", f"no {name(item.concept)} whose colour could be right"))
+                facts.append(Fact("colour", name(item.concept), False, self._absence(i), f"no {name(item.concept)} whose colour could be right"))
                 continue
-            drawing = (item.concept, item.style) if (item.concept, item.style) in self.twins else (seen.concept, seen.style)
-            right = seen.colour == wanted or self.twins.same_colour(drawing, item.tint, seen.tint) or self._near(item, seen)
+            # In a wrong style an item has that style's own colours, which is no second fault.
+            wanted = colour_word(item.tint, seen.style)
+            words = (wanted, colour_word(item.tint, item.style)) if self.same_style(item, seen) else (wanted,)
+            drawing = (seen.concept, seen.style)
+            right = seen.colour in words or self.twins.same_colour(drawing, item.tint, seen.tint) or self._near(item, seen)
             facts.append(Fact("colour", name(item.concept), right, "" if right else "colour",
                               f"the {name(item.concept)} is {seen.colour or 'in its own colours'}"
                               + ("" if right else f", not {wanted or 'in its own colours'}")))
@@ -195,7 +219,8 @@ class Check:
             text = f"{name(self.scene.items[r.subject].concept)} {r.kind} {' and '.join(names)}"
             present = [o for o in others if o is not None]
             if a is None or len(present) < len(others):
-                facts.append(Fact("position", text, False, "missing", f"not all of it is there: {text}"))
+                absent = [i for i in (r.subject, *r.objects) if i not in self.pairs]
+                facts.append(Fact("position", text, False, self._absence(absent[0]), f"not all of it is there: {text}"))
                 continue
             right = geometry.holds(r.kind, geometry.spot(a, self.aspect), tuple(geometry.spot(o, self.aspect) for o in present))
             facts.append(Fact("position", text, right, "" if right else "place", ("" if right else "it is not so: ") + text))
@@ -211,7 +236,7 @@ class Check:
             inside = [s for s in self.seen.items if geometry.cell(s, self.scene.grid) == (row, column)]
             right = any(self.same_concept(item, s) for s in inside)
             what = " and ".join(name(s.concept) for s in inside) or "nothing"
-            fault = "" if right else "place" if i in self.pairs else "concept" if inside else "missing"
+            fault = "" if right else "place" if i in self.pairs else self._absence(i)
             facts.append(Fact("grid", f"cell {row + 1},{column + 1}", right, fault,
                               f"row {row + 1}, column {column + 1} holds {what}" + ("" if right else f", not {name(item.concept)}")))
         return facts
@@ -251,6 +276,7 @@ class Check:
             read = [lettering.plain(t) for t in lettering.read(self.seen, lettering.is_chinese(line.text))]
             wanted = lettering.plain(line.text)
             right = wanted in read or wanted == lettering.plain(" ".join(read)) or wanted == "".join(read)
+            right = right or any(glyphs.matches(self.seen, at, line.text) for at in self.seen.lines)
             facts.append(Fact("lettering", line.text, right, "" if right else "word",
                               f"it reads {' / '.join(repr(t) for t in read) or 'nothing'}" + ("" if right else f", not {line.text!r}")))
         return facts

@@ -11,7 +11,7 @@ from sayso.world.colours import ITEM_COLOURS, difference
 from sayso.world.judge.background import FoundBackground, find_background
 from sayso.world.judge.bank import moments_of, tintable
 from sayso.world.judge.canvas import Canvas, canvas
-from sayso.world.judge.match import TURNS, Candidate, Difference, Matcher, tinted
+from sayso.world.judge.match import TURNS, Candidate, Difference, Matcher, least_squares_tint, tinted
 from sayso.world.judge.parts import SMALLEST, Node, forest, label, leaves, split
 from sayso.world.judge.rows import Row, find_rows
 from sayso.world.judge.seen import Seen, SeenItem, SeenLine
@@ -19,6 +19,7 @@ from sayso.world.judge.warp import sample
 
 STANDS_OUT = 0.075  # distance in 0..1 sRGB at which a pixel is something
 SURE = 0.965  # a match as good as this is not taken apart or joined with its neighbours
+WHOLE = 0.95  # several parts that match one drawing as well as this are that drawing, whatever each looks like alone
 DOUBT = 4.0  # how much worse than its energy a match counts per unit of what it leaves unexplained
 LEAST = 0.30  # below this score a thing is unknown
 
@@ -87,10 +88,12 @@ class Looker:
         if not node.children:
             return [self.match(node.mask)] if node.area >= SMALLEST else [Thing(node.mask, 0.0, [])]
         apart = [thing for child in node.children for thing in self.resolve(child)]
-        if all(t.score >= SURE or t.mask.sum() < 3 for t in apart):
+        areas = [int(t.mask.sum()) for t in apart]
+        # Things that are all sure and of like size need no second thought; a small one may be a part of its neighbour.
+        if all(t.score >= SURE for t in apart) and min(areas) > 0.3 * max(areas):
             return apart
         whole = self.match(node.mask)
-        return [whole] if whole.value > sum(t.value for t in apart) else apart
+        return [whole] if whole.score >= WHOLE or whole.value > sum(t.value for t in apart) else apart
 
     def cut(self, thing: Thing) -> list[Thing]:
         """A thing that no drawing explains well → the same, or two touching or overlapping things that explain it better."""
@@ -188,7 +191,7 @@ def _item(looker: Looker, thing: Thing) -> SeenItem:
     main = np.median(core, axis=0)
     rivals = tuple((*looker.matcher.bank.name(c.row), round(c.score, 4)) for c in thing.found[:8])
     return SeenItem(concept, style, (x + 0.5) / w, (y + 0.5) / h, side / min(w, h), float(np.degrees(turn)), mirror < 0, tint, colour,
-                    "#" + "".join(f"{int(round(float(v) * 255)):02x}" for v in main), best.shadow, best.score, rivals)
+                    _hex(main), best.shadow, best.score, rivals)
 
 
 def _tint(looker: Looker, best: Candidate, line: bool) -> str | None:
@@ -199,21 +202,20 @@ def _tint(looker: Looker, best: Candidate, line: bool) -> str | None:
     others = ndimage.binary_dilation(looker.mask & (alpha < 0.05))
     weight = np.where((alpha > 0.05) & ~others, 1.0, 0.0)
     if weight.sum() < 4:
-        return None if best.tint is None else ITEM_COLOURS[best.tint].hex
+        return None if best.tint is None else _hex(np.array(best.tint))
     paint = looker.rgb - (1 - alpha[..., None]) * looker.field  # what the drawing must have put there
-    used = weight * grey
-    tint = np.zeros(3)
-    for channel in range(3):
-        # Where the tint is clamped the paint says nothing more than "at least this".
-        open_ = used * (paint[..., channel] < 0.97 * alpha)
-        kept = open_ if open_.sum() > 0.2 * used.sum() else used
-        tint[channel] = np.clip((kept * paint[..., channel]).sum() / max(float((kept * grey).sum()), 1e-6), 0, 1)
+    fitted = least_squares_tint(*(a.reshape(-1, *a.shape[2:]) for a in (paint, grey, alpha, weight)))
+    tint = np.array(fitted, np.float32)
     own = (weight * ((paint - plain[..., :3]) ** 2).sum(-1)).sum()
-    dyed = tinted(plain, tint.astype(np.float32), line)
+    dyed = tinted(plain, tint, line)
     other = (weight * ((paint - dyed[..., :3]) ** 2).sum(-1)).sum()
     if not line and other > (0.8 if best.tint is None else 1.0) * own:
         return None
-    return "#" + "".join(f"{int(round(float(v) * 255)):02x}" for v in tint)
+    return _hex(tint)
+
+
+def _hex(colour: np.ndarray) -> str:
+    return "#" + "".join(f"{round(float(v) * 255):02x}" for v in colour)
 
 
 def _box(mask: np.ndarray) -> tuple[float, float, float, float]:
@@ -247,6 +249,3 @@ def report(looker: Looker, things: list[Thing], rows: list[Row]) -> Seen:
     items.sort(key=lambda i: (round(i.y * 4), i.x))
     height, width = looker.pixels.shape[:2]
     return Seen(looker.background, tuple(items), lines, tuple(unknown), tuple(notes), width / height, looker.pixels)
-
-
-__all__ = ["TINTS", "Looker", "Thing", "look", "replace", "stamp"]

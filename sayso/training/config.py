@@ -1,0 +1,83 @@
+"""What a training run is, as one frozen value that is saved with its weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Captions are sorted into texts of at most this many pieces, in these shares of a batch: fixed shapes compile once.
+TEXT_BUCKETS: tuple[tuple[int, float], ...] = ((24, 0.5), (40, 0.375), (112, 0.125))
+TEXT_LIMIT = TEXT_BUCKETS[-1][0]
+
+# (density of a caption, share) and the share of Chinese.
+DENSITIES: tuple[tuple[str, float], ...] = (("short", 0.4), ("medium", 0.34), ("dense", 0.14), ("plan", 0.12))
+CHINESE = 0.25
+
+NO_CAPTION = 0.1  # share of pictures trained without their caption, for guidance
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training at one picture size. `until`: share of all pictures at which it ends."""
+
+    tokens: int
+    batch: int
+    until: float
+    time_shift: float  # times are moved towards noise by t' = s·t / (1 + (s − 1)·t); more pixels need more noise
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """`pictures`: length of the whole run. `core`: how many of the world's everyday concepts, 0 = the whole world."""
+
+    depth: int
+    patch: int
+    vocab: int
+    core: int
+    pictures: int
+    stages: tuple[Stage, ...]
+    seed: int
+    muon_rate: float
+    adam_rate: float
+    warmup: int  # steps
+    decay: float  # the rate falls to zero over this last share of the run
+    foreground: float  # extra weight of a patch that is wholly item or lettering
+    aspects: bool  # train the four oblong canvases as well
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        return cls(**{**values, "stages": tuple(Stage(**s) for s in values["stages"])})
+
+
+def planned(depth: int, patch: int, core: int, pictures: int, stages: str, batch: int, seed: int, aspects: bool) -> TrainConfig:
+    """The run that follows from the dial. `stages`: "64" or "64,256" tokens; a second stage takes the last sixth.
+
+    Rates are those of the probe at batch 128 (docs/LOG.md) and scale with the root of the batch.
+    """
+    sizes = [int(s) for s in stages.split(",")]
+    ends = [1.0] if len(sizes) == 1 else [1 - 1 / 6, 1.0]
+    scale = min(2.0, (batch / 128) ** 0.5)
+    return TrainConfig(
+        depth=depth,
+        patch=patch,
+        vocab=6144,
+        core=core,
+        pictures=pictures,
+        stages=tuple(Stage(n, max(16, batch * sizes[0] // n), end, (n / sizes[0]) ** 0.5) for n, end in zip(sizes, ends, strict=True)),
+        seed=seed,
+        muon_rate=0.006 * scale,
+        adam_rate=0.002 * scale,
+        warmup=100,
+        decay=0.3,
+        foreground=2.0,
+        aspects=aspects,
+    )
+
+
+def rate(config: TrainConfig, step: int, seen: int) -> float:
+    """Factor on both learning rates: linear warm-up, constant, linear to zero at the end of the run."""
+    left = 1 - seen / config.pictures
+    return min(1.0, (step + 1) / config.warmup, max(0.0, left / config.decay))

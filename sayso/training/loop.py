@@ -1,0 +1,206 @@
+"""The training loop of the pocket model.
+
+One step: one batch of the stream in its text buckets, gradients summed over the buckets, one update. Any moment is a
+checkpoint: the state on disk resumes to the same losses that an unbroken run has.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sayso.engines import checkpoint
+from sayso.engines.sampling import Sampling, draw
+from sayso.errors import BadInput, BadWeights, SaysoError
+from sayso.evals.sheet import sheet
+from sayso.models import flow
+from sayso.models.codecs.pixels import decode
+from sayso.models.specs import CanvasSpec, pocket
+from sayso.models.tokens import Pieces
+from sayso.models.unified import UnifiedModel
+from sayso.training import report, state
+from sayso.training.config import TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig, rate
+from sayso.training.optim import Mean, Optimiser
+from sayso.training.stream import Batch, Drafts, Stream, bucket_sizes, compose, grid_of, world_of
+from sayso.world.atlas import Atlas
+
+
+@dataclass
+class Run:
+    """A run in memory. `step`: updates done; `seen`: pictures trained on; `seconds`: time spent training."""
+
+    folder: Path
+    config: TrainConfig
+    pieces: Pieces
+    model: UnifiedModel
+    optimiser: Optimiser
+    mean: Mean
+    step: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+
+    @property
+    def stage(self) -> Stage:
+        return next((s for s in self.config.stages if self.seen < s.until * self.config.pictures), self.config.stages[-1])
+
+    @property
+    def canvas(self) -> CanvasSpec:
+        return CanvasSpec(self.config.patch, self.stage.tokens)
+
+    def save(self) -> None:
+        state.save_state(self.folder, self.config, self.pieces, self.model, self.optimiser, self.mean, self.step, self.seen, self.seconds)
+        world = world_of(self.config)
+        history = {"depth": self.config.depth, "steps": self.step, "pictures": self.seen, "hours": round(self.seconds / 3600, 2),
+                   "device": _device_name(self.model.embed.weight.device)}
+        state.export(self.folder / state.MODEL, self.model.spec, self.canvas, self.pieces, self.mean.state(), world.concepts, world.styles, history)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
+def begin(folder: Path, config: TrainConfig, pieces: Pieces, device: torch.device) -> Run:
+    """A fresh run. Raises BadInput where the folder already holds one."""
+    if (folder / state.STATE).exists():
+        raise BadInput(f"{folder} already holds a run; resume it with --resume or choose another --out")
+    model = UnifiedModel(pocket(config.depth, pieces.size, config.patch))
+    model.initialise(torch.Generator().manual_seed(config.seed))
+    model.to(device)
+    return Run(folder, config, pieces, model, Optimiser(model), Mean(model))
+
+
+def resume(folder: Path, device: torch.device) -> Run:
+    """The run as it was when it last saved. Raises BadWeights."""
+    tensors, facts = checkpoint.load(folder / state.STATE)
+    for stale in folder.glob("*.part"):  # left by a run that was killed while it saved
+        stale.unlink()
+    if "config" not in facts:
+        raise BadWeights(f"{folder / state.STATE} is not the state of a training run; give the folder that --out named")
+    config, pieces = TrainConfig.from_dict(facts["config"]), Pieces(facts["pieces"])
+    with torch.device("meta"):
+        model = UnifiedModel(pocket(config.depth, pieces.size, config.patch))
+    checkpoint.fill(model, state.parts(tensors, "model"), folder / state.STATE)
+    model.to(device).requires_grad_(True)
+    run = Run(folder, config, pieces, model, Optimiser(model), Mean(model), facts["step"], facts["seen"], facts["seconds"])
+    run.mean.load(state.parts(tensors, "mean"))
+    run.optimiser.load(state.parts(tensors, "optimiser"))
+    return run
+
+
+def flops_per_picture(run: Run) -> float:
+    """Training operations a picture (two a multiplication, backward twice the forward), from the shapes."""
+    spec = run.model.spec
+    per_row = 2 * spec.layers * (2 * spec.width * spec.head_width * (spec.heads + spec.kv_heads) + 3 * spec.width * spec.hidden)
+    sizes = bucket_sizes(run.stage.batch)
+    text = sum(n * width for n, (width, _) in zip(sizes, TEXT_BUCKETS, strict=True)) / run.stage.batch
+    tokens = run.stage.tokens
+    attention = 4 * spec.layers * spec.heads * spec.head_width * (text * text / 2 + tokens * (tokens + text))
+    return 3 * (per_row * (text + tokens) + attention)
+
+
+def loss_of(model: UnifiedModel, batch: Batch, noise: torch.Tensor, t: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The training loss of one bucket: read the captions, predict the clean patches after them."""
+    start = torch.zeros(len(batch.ids), device=batch.ids.device)
+    cache = model.read(batch.ids, batch.lengths, None, start, dtype).cache
+    z = flow.mix(batch.patches, noise, t)
+    x_hat = model.predict(z.to(dtype), t, batch.coordinates, batch.lengths.float(), cache)
+    return flow.velocity_loss(x_hat.float(), batch.patches, t, batch.weight)
+
+
+def train_step(run: Run, drafts: Drafts, atlas: Atlas, shape: tuple[int, int]) -> torch.Tensor:
+    """One update; returns the mean loss as a tensor on the device."""
+    config, stage = run.config, run.stage
+    device = atlas.device
+    generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + run.step)
+    dtype = torch.bfloat16
+    total = torch.zeros((), device=device)
+    for batch in compose(drafts, atlas, config.patch, *shape, config.foreground):
+        share = len(batch.ids) / stage.batch
+        t = flow.sample_times(len(batch.ids), generator, device)
+        t = stage.time_shift * t / (1 + (stage.time_shift - 1) * t)
+        noise = torch.randn(batch.patches.shape, generator=generator, device=device)
+        loss = loss_of(run.model, batch, noise, t, dtype) * share
+        loss.backward()
+        total += loss.detach()
+    factor = rate(config, run.step, run.seen)
+    run.optimiser.step(config.muon_rate * factor, config.adam_rate * factor)
+    run.step += 1
+    run.seen += stage.batch
+    run.mean.update(run.model, run.step)
+    return total
+
+
+def samples(run: Run, out: Path) -> None:
+    """A grid of pictures of the fixed prompts, drawn by the running mean of the weights."""
+    with torch.device("meta"):
+        model = UnifiedModel(run.model.spec)
+    model.load_state_dict(run.mean.state(), strict=True, assign=True)
+    side = round(run.stage.tokens**0.5)
+    prompts = list(report.SHOWN)
+    for x in draw(model, run.pieces, prompts, list(range(len(prompts))), side, side, run.config.patch, Sampling(16, 3.0), TEXT_LIMIT, torch.bfloat16):
+        last = x
+    sheet(list(decode(last)), 8, 128).save(out)
+
+
+def compile_layers(run: Run) -> None:
+    """Compiles layer by layer: one short compilation for each shape, shared by all layers."""
+    import torch._dynamo
+
+    torch._dynamo.config.cache_size_limit = 256
+    for layer in run.model.layers:
+        layer.compile(dynamic=False)
+
+
+def _finite(loss: torch.Tensor, step: int) -> float:
+    value = float(loss)
+    if not math.isfinite(value):
+        raise SaysoError(f"the loss is {value} at step {step}; the state on disk is older and sound, resume it or begin anew with another --seed")
+    return value
+
+
+def train(
+    run: Run, atlas: Atlas, workers: int, save_every: float, sample_every: int, stop: Callable[[], bool], tell: Callable[[Run, float, float, float], None]
+) -> None:
+    """Runs until the planned pictures are seen or `stop()` says so; saves every `save_every` seconds and at the end.
+
+    `tell(run, loss, pictures a second, operations a second)` is called about once a second.
+    """
+    log = report.Log(run.folder / "log.csv", run.step)
+    stream = Stream(run.config, run.pieces, workers)
+    try:
+        while run.seen < run.config.pictures and not stop():
+            stage = run.stage
+            saved = told = ended = time.monotonic()
+            before, losses = run.seen, []
+            for step, drafts in stream.steps(run.step, stage):
+                losses.append(train_step(run, drafts, atlas, grid_of(run.config, stage, step)))
+                now = time.monotonic()
+                run.seconds += now - ended
+                if now - told > 1 and run.step % 10 == 0:
+                    loss = _finite(torch.stack(losses).mean(), run.step)
+                    speed = (run.seen - before) / (now - told)
+                    flops = speed * flops_per_picture(run)
+                    log.add(step=run.step, seen=run.seen, seconds=round(run.seconds, 1), loss=round(loss, 5), rate=round(rate(run.config, run.step, run.seen), 4),
+                            pictures_per_second=round(speed, 1), flops_per_second=f"{flops:.3g}", stage=stage.tokens)
+                    tell(run, loss, speed, flops)
+                    told, before, losses = now, run.seen, []
+                if run.step % sample_every == 0:
+                    samples(run, run.folder / f"samples-{run.step:06d}.png")
+                if now - saved > save_every:
+                    _finite(losses[-1] if losses else torch.zeros(()), run.step)  # a broken state never replaces a sound one
+                    run.save()
+                    saved = time.monotonic()
+                ended = time.monotonic()
+                if run.seen >= run.config.pictures or stop() or run.stage is not stage:
+                    break
+    finally:
+        stream.close()
+        log.close()
+    run.save()
+    samples(run, run.folder / f"samples-{run.step:06d}.png")
+    report.plot(run.folder / "log.csv", run.folder / "loss.png")

@@ -1,0 +1,51 @@
+"""A run on disk: `state.safetensors` holds all that an exact resume needs, `model.safetensors` what drawing needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sayso.engines import checkpoint
+from sayso.models.specs import CanvasSpec, UnifiedSpec
+from sayso.models.tokens import Pieces
+from sayso.models.unified import UnifiedModel
+from sayso.training.config import TEXT_LIMIT, TrainConfig
+from sayso.training.optim import Mean, Optimiser
+
+STATE, MODEL = "state.safetensors", "model.safetensors"
+
+
+def save_state(
+    folder: Path, config: TrainConfig, pieces: Pieces, model: UnifiedModel, optimiser: Optimiser, mean: Mean, step: int, seen: int, seconds: float
+) -> None:
+    """Everything, atomically: a run killed at any moment resumes from the last whole state."""
+    tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"mean.{k}": v for k, v in mean.state().items()}
+    tensors |= {f"optimiser.{k}": v for k, v in optimiser.state().items()}
+    facts = {"config": config.to_dict(), "step": step, "seen": seen, "seconds": seconds, "pieces": pieces.definition}
+    checkpoint.save(folder / STATE, tensors, facts)
+
+
+def parts(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors under one name of a saved state."""
+    return {k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")}
+
+
+def export(
+    path: Path, spec: UnifiedSpec, canvas: CanvasSpec, pieces: Pieces, weights: dict[str, Tensor], concepts: tuple[str, ...], styles: tuple[str, ...],
+    history: dict[str, Any],
+) -> str:
+    """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card."""
+    facts = {
+        "spec": spec.to_dict(),
+        "canvas": {"patch": canvas.patch, "tokens": canvas.tokens},
+        "text_limit": TEXT_LIMIT,
+        "pieces": pieces.definition,
+        "concepts": list(concepts),
+        "styles": list(styles),
+        "history": history,
+    }
+    return checkpoint.save(path, {k: v.to(torch.bfloat16) for k, v in weights.items()}, facts)
