@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from sayso.training import finish
 from sayso.world import atlas as atlases
 from sayso.world import compositor
 from sayso.world.render import render
+from sayso.world.sampler import FIRST_LIGHT
 
 SMALL = UpscaleSpec(factor=8, width=8, blocks=2, head=16)
 BUNDLED = paths.WEIGHTS / "pocket" / "finisher.safetensors"
@@ -77,6 +79,13 @@ def test_batch_equals_one_by_one() -> None:
     assert torch.allclose(together, apart, atol=1e-5)
 
 
+def test_flat_stays_flat_whatever_the_weights() -> None:
+    colours = valid(pictures(6, 1, 1, seed=3, spread=0.7))
+    with torch.inference_mode():
+        drawn = fresh()(colours.expand(-1, -1, 9, 12))
+    assert (drawn - colours).abs().max() < 1e-5
+
+
 def test_reach_is_local() -> None:
     """What is drawn far from a changed pixel stays the same: no statistic of the whole picture is used."""
     model, x = fresh(), pictures(1, 40, 40, spread=0.5)
@@ -122,14 +131,9 @@ def test_weights_round_trip_and_are_checked(tmp_path: Path) -> None:
 
 def test_small_pictures_look_like_the_compositors() -> None:
     """What the finisher learns from is what the generator is trained on: the mean difference is under 1.5 / 255."""
-    spec = finish.held_out_scenes(1)
-    scenes = [s for s in finish.held_out_scenes(12) if s.background.kind != "backdrop"][:4]
-    assert spec and scenes
-    wanted = finish.replace(
-        finish.FIRST_LIGHT, concepts=tuple(sorted({i.concept for s in scenes for i in s.items})) or ("dog",),
-        fonts=tuple(sorted({line.font for s in scenes for line in s.lettering})) or finish.FIRST_LIGHT.fonts[:1],
-    )
-    atlas = atlases.build(wanted, size=128)
+    scenes = [s for s in finish.held_out_scenes(12) if not s.lettering and s.background.kind != "backdrop"][:4]
+    concepts = tuple(sorted({item.concept for s in scenes for item in s.items}))
+    atlas = atlases.build(replace(FIRST_LIGHT, concepts=concepts, fonts=FIRST_LIGHT.fonts[:1]), size=128, glyph_size=8)
     composed = compositor.compose(compositor.pack(scenes, atlas), atlas, 64, 64).rgba * 2 - 1
     exact = finish.shrink(encode(np.stack([render(s, 512, 512) for s in scenes])), 8)
     assert (composed - exact).abs().mean((1, 2, 3)).max() * 127.5 < 1.5
@@ -158,13 +162,14 @@ def test_batches_are_a_function_of_seed_and_step() -> None:
 
 
 def test_training_learns_and_keeps_what_it_learned(tmp_path: Path) -> None:
-    """Discs on grounds of one colour: sixty steps take off a fifth of the error of bicubic."""
+    """Discs on grounds of one colour: a hundred steps take off a fifth of the error of bicubic."""
     y, x = np.mgrid[: finish.SIDE, : finish.SIDE] % 64 - 32
     disc = (x * x + y * y < 22 * 22)[..., None]
-    store = np.stack([np.where(disc, a, b) for a, b in (((255, 0, 0, 255), (255, 255, 255, 255)), ((0, 0, 90, 255), (0, 0, 0, 0)))]).astype(np.uint8)
+    colours = (((255, 0, 0, 255), (255, 255, 255, 255)), ((0, 0, 90, 255), (0, 0, 0, 0)))
+    store = np.stack([np.where(disc, a, b) for a, b in colours]).astype(np.uint8)
     model = fresh(UpscaleSpec(8, 24, 2, 48), awake=False)
     kept: dict[str, torch.Tensor] = {}
-    plan = finish.Plan(steps=60, batch=4, crop=12, rate=3e-3, seed=0, scenes=2)
+    plan = finish.Plan(steps=100, batch=4, crop=12, rate=0.03, seed=0, scenes=2)
     finish.train(model, store, plan, lambda weights, step: kept.update(weights), lambda *_: None)
     finish.write(tmp_path / "f.safetensors", model.spec, kept, [])
     again, _ = finish.read(tmp_path / "f.safetensors")

@@ -1,10 +1,13 @@
 """The finisher: enlarges the generator's small pictures eightfold (or fourfold) in one forward, with crisp edges, alpha kept.
 
-All convolutions run at the low resolution; the last one writes factor × factor pixels for each, which are shuffled into
-place (Shi et al. 2016, sub-pixel convolution) and added to a bicubic enlargement. With the last convolution at zero, as it
-is at first, the network is bicubic enlargement; what it learns is what bicubic lacks.
+All convolutions run at the low resolution. For each of the factor × factor large pixels within a small one they put out
+eight weights: how much of the difference to each of its eight neighbours is added to a bicubic enlargement (a dynamic
+filter, after Jo et al. 2018, here on differences and shared by the four channels). So flat areas stay flat whatever their
+colour, edges between any two colours are sharpened alike, and with the last convolution at zero, as it is at first, the
+network is bicubic enlargement.
 
-Axes: B batch, H height, W width, C channels inside, F factor. Pictures are premultiplied RGBA in −1..1 (codecs/pixels.py).
+Axes: B batch, H height, W width, C channels inside, F factor, N neighbours.
+Pictures are premultiplied RGBA in −1..1 (codecs/pixels.py).
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from dataclasses import asdict, dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+NEIGHBOURS = tuple((row, column) for row in range(3) for column in range(3) if (row, column) != (1, 1))
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,10 @@ class Upscaler(nn.Module):
     def __init__(self, spec: UpscaleSpec):
         super().__init__()
         self.spec = spec
-        self.conv_in = nn.Conv2d(4, spec.width, 3, padding=1)
+        self.conv_in = nn.Conv2d(8, spec.width, 3, padding=1)
         self.blocks = nn.ModuleList(Block(spec.width) for _ in range(spec.blocks))
         self.conv_head = nn.Conv2d(spec.width, spec.head, 3, padding=1)
-        self.conv_out = nn.Conv2d(spec.head, 4 * spec.factor**2, 1)
+        self.conv_out = nn.Conv2d(spec.head, len(NEIGHBOURS) * spec.factor**2, 1)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights: σ = 1/√fan-in, the last convolution of each block and of the network zero, biases zero."""
@@ -95,10 +100,18 @@ class Upscaler(nn.Module):
 
     def raw(self, x: Tensor) -> Tensor:
         """As `forward` before the last clipping; training looks at this, since clipping has no gradient."""
-        x = valid(x)
-        h = x.to(self.conv_in.weight.dtype).contiguous(memory_format=torch.channels_last)
+        x = valid(x.float())
+        B, channels, H, W = x.shape
+        around = F.pad(x, (1, 1, 1, 1), mode="replicate")
+        detail = 2 * (x - F.avg_pool2d(around, 3, stride=1))  # what is bright beside its surroundings, whatever the colour
+        h = torch.cat((x, detail), dim=1).to(self.conv_in.weight.dtype).contiguous(memory_format=torch.channels_last)
         h = self.conv_in(h)
         for block in self.blocks:
             h = block(h)
         h = self.conv_out(F.silu(self.conv_head(h)))
-        return bicubic(x, self.spec.factor) + F.pixel_shuffle(h, self.spec.factor).float()
+        weights = h.permute(0, 2, 3, 1).reshape(B * H * W, len(NEIGHBOURS), self.spec.factor**2)
+        differences = torch.stack([around[:, :, i : i + H, j : j + W] - x for i, j in NEIGHBOURS], dim=-1)  # [B, 4, H, W, N]
+        differences = differences.permute(0, 2, 3, 1, 4).reshape(B * H * W, channels, len(NEIGHBOURS))
+        added = torch.bmm(differences.to(weights.dtype), weights).float()  # [B · H · W, 4, F · F]
+        added = added.view(B, H, W, -1).permute(0, 3, 1, 2)
+        return bicubic(x, self.spec.factor) + F.pixel_shuffle(added, self.spec.factor)

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
-from torch import Tensor
+from torch import Tensor, nn
 
 from sayso import paths
 from sayso.engines import checkpoint
@@ -36,7 +36,7 @@ from sayso.errors import BadInput, BadWeights, CannotWrite
 from sayso.evals.sheet import sheet
 from sayso.models.codecs.pixels import decode, encode
 from sayso.models.upscale import POCKET, Upscaler, UpscaleSpec, enlarge_plainly, valid
-from sayso.training.optim import Mean
+from sayso.training.optim import Mean, Muon
 from sayso.world import art
 from sayso.world.render import render
 from sayso.world.sampler import FIRST_LIGHT, WorldSpec, sample_scene
@@ -44,7 +44,7 @@ from sayso.world.scene import STYLES, Scene
 
 SIDE = 512  # pixels along an exact render
 SPOILT = 0.8  # share of the crops whose small picture is spoilt
-WARMUP = 100  # steps
+WARMUP = 30  # steps
 Enlarge = Callable[[Tensor], Tensor]
 
 # More lettering and crowds than the generator's training has: they are what is hardest to enlarge.
@@ -207,7 +207,7 @@ def loss_of(drawn: Tensor, small: Tensor, large: Tensor, factor: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. `crop`: small pixels a side; `rate`: the highest learning rate."""
+    """One run. `crop`: small pixels a side; `rate`: the highest learning rate of Muon, AdamW has a twentieth."""
 
     steps: int
     batch: int
@@ -219,8 +219,31 @@ class Plan:
 
 def rate_at(plan: Plan, step: int) -> float:
     """Linear warm-up, then half a cosine down to a hundredth."""
-    along = min(1.0, step / plan.steps)
+    along = step / plan.steps
     return plan.rate * min(1.0, (step + 1) / WARMUP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * along)))
+
+
+class _Optimiser:
+    """Muon for the convolutions of the trunk, as matrices of out × (in · 9), AdamW for the ends and the biases."""
+
+    def __init__(self, model: Upscaler):
+        inner = {name for name, p in model.named_parameters() if p.dim() == 4 and name.startswith(("blocks.", "conv_head."))}
+        self.inner = [p for name, p in model.named_parameters() if name in inner]
+        # Channels last, a weight lies in memory as its matrix does, so that these are views that Muon writes through.
+        self.matrices = [nn.Parameter(p.detach().permute(0, 2, 3, 1).view(p.shape[0], -1)) for p in self.inner]
+        self.muon = Muon(self.matrices)
+        rest = [p for name, p in model.named_parameters() if name not in inner]
+        self.adam = torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+
+    def step(self, rate: float) -> None:
+        for matrix, p in zip(self.matrices, self.inner, strict=True):
+            assert p.grad is not None
+            matrix.grad = p.grad.permute(0, 2, 3, 1).reshape(matrix.shape)
+            p.grad = None
+        self.muon.step(rate)
+        self.adam.param_groups[0]["lr"] = 0.05 * rate
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
 
 
 def train(model: Upscaler, pictures: np.ndarray, plan: Plan, keep: Callable[[dict[str, Tensor], int], None],
@@ -230,21 +253,18 @@ def train(model: Upscaler, pictures: np.ndarray, plan: Plan, keep: Callable[[dic
     Convolutions run in bfloat16 where the processor has it.
     """
     model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
+    optimiser = _Optimiser(model)
     mean = Mean(model, 0.998)
     fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     smooth, began = 0.0, time.monotonic()
     for step, (spoilt, small, large) in zip(range(plan.steps), batches(pictures, plan.seed, 0, plan.batch, plan.crop, model.spec.factor)):
-        optimiser.param_groups[0]["lr"] = rate_at(plan, step)
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             drawn = model.raw(spoilt)
         loss = loss_of(drawn, small, large, model.spec.factor)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.step(rate_at(plan, step))
         mean.update(model, step)
-        smooth += max(0.01, 1 / (step + 1)) * (float(loss) - smooth)
+        smooth += max(0.01, 1 / (step + 1)) * (loss.item() - smooth)
         tell(step + 1, smooth, time.monotonic() - began)
         if (step + 1) % keep_every == 0 or step + 1 == plan.steps:
             keep(mean.state(), step + 1)
@@ -363,9 +383,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=paths.WEIGHTS / "pocket" / "finisher.safetensors", help="the weights file")
     parser.add_argument("--start", type=Path, default=None, help="go on from these weights (default: from nothing)")
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=12, help="crops a step (default 12)")
+    parser.add_argument("--batch", type=int, default=8, help="crops a step (default 8)")
     parser.add_argument("--crop", type=int, default=32, help="small pixels along a crop (default 32)")
-    parser.add_argument("--rate", type=float, default=1e-3, help="the highest learning rate (default 0.001)")
+    parser.add_argument("--rate", type=float, default=0.02, help="the highest learning rate (default 0.02)")
     parser.add_argument("--scenes", type=int, default=2400, help="exact renders to learn from, 1 MB each on disk (default 2400)")
     parser.add_argument("--cache", type=Path, default=None, help="folder for the renders (default: sayso's cache folder)")
     parser.add_argument("--seed", type=int, default=0)

@@ -17,10 +17,11 @@ from sayso.world.judge.rows import Row, find_rows
 from sayso.world.judge.seen import Seen, SeenItem, SeenLine
 from sayso.world.judge.warp import sample
 
-STANDS_OUT = 0.075  # distance in 0..1 sRGB at which a pixel is something
+STANDS_OUT = 0.05  # distance in 0..1 sRGB at which a pixel is something
 SURE = 0.965  # a match as good as this is not taken apart or joined with its neighbours
 WHOLE = 0.95  # several parts that match one drawing as well as this are that drawing, whatever each looks like alone
 DOUBT = 4.0  # how much worse than its energy a match counts per unit of what it leaves unexplained
+COPIED = 0.93  # score from which further copies of a drawing are looked for
 LEAST = 0.30  # below this score a thing is unknown
 
 
@@ -56,7 +57,11 @@ class Looker:
         self.diff = self.rgb - self.field
         self.strength = np.sqrt((self.diff**2).sum(-1))
         self.blur = 0.0 if self.canvas.fine == 1.0 else 0.8
-        self.mask = self.strength > max(STANDS_OUT, 3 * self.background.noise)
+        self.mask = self.strength > max(STANDS_OUT, 4 * self.background.noise)
+        # What is the background, darkened by no more than a shadow does.
+        shade = 1 - (self.rgb * self.field).sum(-1) / np.maximum((self.field**2).sum(-1), 1e-4)
+        off = np.sqrt(((self.rgb - (1 - shade[..., None]) * self.field) ** 2).sum(-1))
+        self.shaded = (shade > 0) & (shade < 0.36) & (off < 0.03)
         self.rows: list[Row] = []
 
     def difference(self, mask: np.ndarray, field: np.ndarray | None = None, trust: np.ndarray | None = None) -> Difference:
@@ -71,6 +76,9 @@ class Looker:
         soft = np.minimum((self.strength if strength is None else strength) / 0.25, 1.0) * mask
         x, y, sigma = moments_of(soft)
         spots = [(x, y, sigma)]
+        lit = soft * ~self.shaded
+        if 0.4 * soft.sum() < lit.sum() < 0.94 * soft.sum():
+            spots.append(moments_of(lit))  # a shadow under an item is none of it
         if wide:
             spots += [(x, y, sigma * s) for s in (0.8, 1.25, 1.55)]
             spots += [(x + dx * sigma, y + dy * sigma, sigma * s) for dx, dy in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)) for s in (1.0, 1.3)]
@@ -145,26 +153,44 @@ class Looker:
 
     def things(self) -> tuple[list[Thing], list[Row]]:
         """All things of the picture, and the rows of parts that look like lettering."""
-        things, rows = [], []
-        for tree in forest(self.mask):
-            found = self.resolve(tree)
-            things += found
-        rows = find_rows(things, [leaf for tree in forest(self.mask) for leaf in leaves(tree)], self.rgb, self.field)
-        lettered = np.zeros_like(self.mask)
-        for row in rows:
-            lettered |= row.mask
-        out: list[Thing] = []
+        trees = forest(self.mask)
+        parts = [leaf for tree in trees for leaf in leaves(tree)]
+        things = [thing for tree in trees for thing in self.resolve(tree)]
+        written = np.zeros_like(self.mask)
+        for row in find_rows(things, parts, self.rgb, self.field):
+            inside = [t for t in things if _share(t.mask, row.mask) > 0.5]
+            if len(inside) > 1:  # one thing alone may as well be several that touch, so it is cut first
+                written |= row.mask
+        pieces: list[Thing] = []
         for thing in things:
-            if (thing.mask & lettered).sum() > 0.5 * thing.mask.sum():
-                continue
-            if not thing.found or thing.score >= SURE:
-                out.append(thing)
-                continue
-            pieces = self.cut(thing)
-            if min(p.score for p in pieces) < SURE:
-                pieces += [t for t in self.leftover(pieces) if t.score >= 0.75]
-            out += pieces
-        return out, rows
+            plain = not thing.found or thing.score >= SURE or _share(thing.mask, written) > 0.5
+            pieces += [thing] if plain else self.cut(thing)
+        pieces = self.with_siblings(things, pieces)
+        rows = find_rows(pieces, parts, self.rgb, self.field)
+        for row in rows:
+            pieces = [t for t in pieces if _share(t.mask, row.mask) <= 0.5]
+        weak = [t for t in pieces if t.found and t.score < SURE]
+        return pieces + [t for thing in weak for t in self.leftover([thing]) if t.score >= 0.75], rows
+
+    def with_siblings(self, things: list[Thing], pieces: list[Thing]) -> list[Thing]:
+        """Finds further copies of the drawings that are sure in what is not: copies often touch."""
+        from sayso.world.judge.search import Search
+
+        sure = {(t.found[0].row, t.found[0].tint): t.found[0] for t in pieces if t.score >= COPIED}
+        spare = np.logical_or.reduce([t.mask for t in things if t.mask.any()] or [np.zeros_like(self.mask)])
+        for t in pieces:
+            if t.score >= COPIED:
+                spare = spare & ~ndimage.binary_dilation(stamp(self.matcher, t.found[0], self.mask.shape)[..., 3] > 0.05)
+        largest = max((c.box[2] for c in sure.values()), default=0.0)
+        if not sure or len(sure) > 3 or spare.sum() < max(3 * SMALLEST, 0.05 * largest**2):
+            return pieces
+        copies = [copy for c in sure.values() for copy in Search(self).copies(c, spare)]
+        gone = np.logical_or.reduce([t.mask for t in copies] or [np.zeros_like(self.mask)])
+        return [t for t in pieces if t.score >= COPIED or _share(t.mask, gone) < 0.4] + copies
+
+
+def _share(mask: np.ndarray, of: np.ndarray) -> float:
+    return float((mask & of).sum()) / max(1, int(mask.sum()))
 
 
 def stamp(matcher: Matcher, c: Candidate, shape: tuple[int, int]) -> np.ndarray:

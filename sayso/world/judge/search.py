@@ -1,14 +1,14 @@
 """Looking for a drawing that was asked for and not found: where things lie over one another, or hardly differ from the background.
 
-A masked matched filter (squared error inside the drawing's own outline, by Fourier transform, over places and sizes) proposes where
-it could be; it is then registered against what is known to lie behind and before it, and believed when it explains the picture
+A matched filter over the picture's difference from its background (by Fourier transform, over places and sizes) proposes where it
+could be; it is then registered against what is known to lie behind and before it, and believed when it explains the picture
 there well and no other drawing explains it better.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft
+from scipy import fft, ndimage
 
 from sayso.world.judge.looker import Looker, Thing, stamp
 from sayso.world.judge.match import TURNS, Candidate, Difference
@@ -16,10 +16,32 @@ from sayso.world.judge.warp import halves, resampler
 
 Tint = tuple[float, float, float] | None
 SIZES = tuple(0.15 * 1.19**i for i in range(11))  # of the shorter side
+MOST_COPIES = 12
 STARTS = 6  # places that are looked at closely
 BELIEVED = 0.84  # score from which a drawing that was looked for is there
 VISIBLE = 0.55  # least share of a drawing that must be in view
 RIVAL = 0.012  # by how much another drawing must fit better to be the one that is there
+
+
+class _Plane:
+    """A difference [h, w, 3] from what lies behind, at half size, made ready for correlation."""
+
+    def __init__(self, diff: np.ndarray, field: np.ndarray) -> None:
+        self.diff = halves(diff, 1)[1]
+        self.behind = field.reshape(-1, 3).mean(0)
+        h, w = self.diff.shape[:2]
+        self.shape = (fft.next_fast_len(2 * h), fft.next_fast_len(2 * w))
+        self.spectra = [fft.rfft2(self.diff[..., c], self.shape) for c in range(3)]
+        self.summed = np.pad((self.diff**2).sum(-1).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+
+    def cross(self, model: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A drawing's difference [n, n, 3] against the picture's at every place: their product, and the picture's energy there."""
+        h, w = self.diff.shape[:2]
+        n = len(model)
+        spectrum = sum(self.spectra[c] * np.conj(fft.rfft2(model[..., c], self.shape)) for c in range(3))
+        cross = fft.irfft2(spectrum, self.shape)[: h - n + 1, : w - n + 1]
+        total = self.summed
+        return cross, total[n:, n:] - total[:-n, n:] - total[n:, :-n] + total[:-n, :-n]
 
 
 class Search:
@@ -28,49 +50,31 @@ class Search:
     def __init__(self, looker: Looker) -> None:
         self.looker = looker
         self.matcher = looker.matcher
-        self.small = halves(looker.rgb, 1)[1]
-        h, w = self.small.shape[:2]
-        self.shape = (fft.next_fast_len(2 * h), fft.next_fast_len(2 * w))
-        self.spectra = [fft.rfft2(self.small[..., c], self.shape) for c in range(3)]
-        self.power = fft.rfft2((self.small**2).sum(-1), self.shape)
+        self.plane = _Plane(looker.diff, looker.field)
 
-    def propose(self, row: int, tint: Tint) -> list[Candidate]:
-        """The STARTS likeliest places and sizes of a drawing, best first."""
+    def propose(self, row: int, tint: Tint, plane: _Plane | None = None, sizes: tuple[float, ...] = SIZES) -> list[Candidate]:
+        """The STARTS likeliest places and sizes of a drawing: those that explain most, and those that look most like it."""
+        plane = plane or self.plane
         sprite = self.matcher.coloured(Candidate(row, (0, 0, 1, 0, 1), tint, 0))
-        found = []
+        gains: list[Candidate] = []
+        likes: list[Candidate] = []
         short = min(self.looker.mask.shape)
-        for size in SIZES:
-            side = size * short / 2
-            n = max(5, round(side))
+        for size in sizes:
+            n = max(5, round(size * short / 2))
+            if n > min(plane.diff.shape[:2]):
+                continue
             across = resampler(sprite.shape[0], n, 0.5, max(0.5 / n, 0.006))
             drawn = np.einsum("my,nx,yxc->mnc", across, across, sprite, optimize=True)
+            model = drawn[..., :3] - drawn[..., 3:] * plane.behind
             for mirror in (1.0, -1.0):
-                error = self._error(drawn if mirror > 0 else drawn[:, ::-1])
-                if error.size == 0:
-                    continue
-                for _ in range(2):
-                    y, x = np.unravel_index(int(np.argmin(error)), error.shape)
+                cross, around = plane.cross(model if mirror > 0 else model[:, ::-1])
+                own = float((model**2).sum())
+                for found, map_ in ((gains, 2 * cross - own), (likes, 2 * cross / (around + own + 1e-6))):
+                    y, x = np.unravel_index(int(np.argmax(map_)), map_.shape)
                     box = (2 * (x + n / 2) - 0.5, 2 * (y + n / 2) - 0.5, 2.0 * n, 0.0, mirror)
-                    found.append(Candidate(row, box, tint, 1 - float(error[y, x])))
-                    reach = max(2, n // 3)
-                    error[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1] = np.inf
-        return sorted(found, key=lambda c: -c.score)[:STARTS]
-
-    def _error(self, drawn: np.ndarray) -> np.ndarray:
-        """Squared error of a drawing [n, n, 4] inside its outline, per its own variance about the picture's, at every place."""
-        alpha = np.clip(drawn[..., 3], 0, 1)
-        mask = (alpha > 0.5).astype(np.float32)
-        total = float(mask.sum())
-        h, w = self.small.shape[:2]
-        n = len(drawn)
-        if total < 6 or n > min(h, w):
-            return np.zeros((0, 0))
-        colour = drawn[..., :3] / np.maximum(alpha[..., None], 1e-3) * mask[..., None]
-        cross = sum(self.spectra[c] * np.conj(fft.rfft2(colour[..., c], self.shape)) for c in range(3))
-        both = self.power * np.conj(fft.rfft2(mask, self.shape)) - 2 * cross
-        error = fft.irfft2(both, self.shape)[: h - n + 1, : w - n + 1] + float((colour**2).sum())
-        # Large drawings that fit are better news than small ones: a few pixels fit anywhere.
-        return np.asarray(error / (total + 0.02 * h * w) / 0.15 + 0.05 * (1 - total / (h * w)))
+                    found.append(Candidate(row, box, tint, float(map_[y, x])))
+        best = [sorted(some, key=lambda c: -c.score)[: STARTS // 2] for some in (gains, likes)]
+        return best[0] + [c for c in best[1] if c.box not in [g.box for g in best[0]]]
 
     def pair(self, rows: list[tuple[int, Tint]]) -> list[Thing | None]:
         """Drawings (row, tint) that lie over one another, lowest first → the thing each is, None where it is not there."""
@@ -78,7 +82,9 @@ class Search:
         for _ in range(2):
             for k in range(len(rows)):
                 behind, before = self._around(places, k)
-                starts = [c for c in (places[k],) if c is not None] + (self.propose(*rows[k]) if places[k] is None else [])
+                starts = [c for c in (places[k],) if c is not None]
+                if not starts or starts[0].score < BELIEVED:
+                    starts += self.propose(*rows[k], _Plane((self.looker.rgb - behind) * (1 - before)[..., None], behind))
                 places[k] = self._settle(starts, behind, 1 - before)
         return [self._believed(places, k) for k in range(len(rows))]
 
@@ -89,6 +95,26 @@ class Search:
             weight[thing.mask] = 0
         best = self._settle(self.propose(row, tint), self.looker.field, weight)
         return self._judged(best, Difference(self.looker.field, self.looker.diff, weight, self.looker.blur))
+
+    def copies(self, like: Candidate, spare: np.ndarray) -> list[Thing]:
+        """Further copies of a drawing, about as large, in the part of the picture that nothing explains yet."""
+        shape, out = self.looker.mask.shape, []
+        spare = spare.copy()
+        sizes = tuple(like.box[2] / min(shape) * s for s in (0.76, 0.87, 1.0, 1.15, 1.32))
+        for _ in range(MOST_COPIES):
+            if spare.sum() < 0.06 * like.box[2] ** 2:
+                break
+            plane = _Plane(self.looker.diff * spare[..., None], self.looker.field)
+            near = self.propose(like.row, like.tint, plane, sizes)
+            others = self.looker.mask & ~spare
+            best = self._settle(near, self.looker.field, np.where(others, 0.0, 1.0))
+            if best is None or best.score < BELIEVED or self._shown(best, ~others * 1.0) < 0.8:
+                break
+            alpha = stamp(self.matcher, best, shape)[..., 3]
+            mask = spare & (alpha > 0.3)
+            out.append(Thing(mask, float((self.looker.strength[mask] ** 2).sum()), [best]))
+            spare &= ~ndimage.binary_dilation(alpha > 0.05)
+        return out
 
     def _around(self, places: list[Candidate | None], k: int) -> tuple[np.ndarray, np.ndarray]:
         """What lies behind the k-th [h, w, 3], and the alpha of what lies before it [h, w]."""
