@@ -60,6 +60,6 @@ SAYSO_WEIGHTS=$weights sayso draw "a ladybug above a cactus, line style, yellow 
 SAYSO_WEIGHTS=$weights sayso draw "一只红色的狐狸在蓝色汽车的左边，扁平风格" --seed 2 --force -o "$out/fox.png"
 
 say "score: $prompts held-out prompts of each task"
-sayso eval world --weights "$weights" --n "$prompts" --out "$out/score" --resume
+sayso eval world --weights "$weights" --n "$prompts" --out "$out/score-$reached" --resume
 
-say "done: $weights, its score in $out/score/scores.json, pictures in $out/score/sheet.webp"
+say "done: $weights, its score and contact sheet in $out/score-$reached"

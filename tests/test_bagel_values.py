@@ -33,9 +33,9 @@ SPEC = UnifiedSpec(
 TOWER = (("vit_model.vision_model.", "vision."), ("embeddings.patch_embedding", "patch_in"), ("embeddings.position_embedding", "positions"),
          ("encoder.layers", "layers"), ("self_attn.q_proj", "qkv.0"), ("self_attn.k_proj", "qkv.1"), ("self_attn.v_proj", "qkv.2"),
          ("self_attn.out_proj", "out"), ("layer_norm", "norm"), ("mlp.", ""), ("post_layernorm", "norm"))
-GLUE = {"connector.": "vision.", "time_embedder.mlp.0.": "time.fc1.", "time_embedder.mlp.2.": "time.fc2.", "vae2llm.": "patch_in.", "llm2vae.": "patch_out.",
-        "language_model.lm_head.": "head.", "language_model.model.embed_tokens.": "embed.", "language_model.model.norm.": "understand_norm.",
-        "language_model.model.norm_moe_gen.": "draw_norm."}
+GLUE = {"connector.": "vision.", "time_embedder.mlp.0.": "time.fc1.", "time_embedder.mlp.2.": "time.fc2.", "vae2llm.": "patch_in.",
+        "llm2vae.": "patch_out.", "language_model.lm_head.": "head.", "language_model.model.embed_tokens.": "embed.",
+        "language_model.model.norm.": "understand_norm.", "language_model.model.norm_moe_gen.": "draw_norm."}
 
 
 def ours(name: str) -> str:
@@ -77,8 +77,8 @@ def read(model: UnifiedModel, ids: Tensor, cache: Cache | None, start: int) -> O
 
 def picture(model: UnifiedModel, understand: Tensor, draw: Tensor, at: int, cache: Cache | None) -> Output:
     """One full-attention block, all of whose rows stand at one position."""
-    places = [torch.full((1, len(rows), 1), float(at)) for rows in (understand, draw)]
-    return model(Block(understand[None], draw[None], *places, causal=False), cache)
+    first, second = (torch.full((1, len(rows), 1), float(at)) for rows in (understand, draw))
+    return model(Block(understand[None], draw[None], first, second, causal=False), cache)
 
 
 def test_text_in_two_chunks(bagel: UnifiedModel) -> None:

@@ -53,7 +53,7 @@ def measured() -> dict[str, list[float]]:
         t = flow.sample_times(3, generator, torch.device("cpu"))
         noise = torch.randn(batch.patches.shape, generator=generator)
         loss = loss_of(model, batch, noise, t, torch.float32)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         losses.append(float(loss.detach()))
         optimiser.step(0.02, 0.01)
     for x in draw(model, pieces, ["A red disc"], [7], SIDE, SIDE, PATCH, Sampling(4, 2.0), 24, torch.float32):

@@ -18,20 +18,22 @@ from sayso.models import tokens
 from sayso.models.codecs.pixels import unpatchify
 from sayso.models.tokens import Pieces
 from sayso.training import stream
-from sayso.training.config import TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig, planned, rate
+from sayso.training.config import MIXES, TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig, planned, rate
 from sayso.training.corpus import texts
 from sayso.training.stream import Drafts, Stream, bucket_sizes, compose, draft, grid_of, world_of
+from sayso.world import art, compositor
 from sayso.world import atlas as atlases
-from sayso.world import compositor
 from sayso.world.atlas import Atlas
+from sayso.world.sampler import FIRST_LIGHT
 from sayso.world.splits import held_out
 
-CONFIG = planned(depth=2, patch=8, core=12, pictures=640, stages="64", batch=32, seed=5, aspects=True)
+
+def config(stages: str = "64", aspects: bool = True, batch: int = 32, core: int = 12, mix: str = "world") -> TrainConfig:
+    return planned(depth=2, patch=8, core=core, mix=mix, pictures=640, stages=stages, batch=batch, seed=5, aspects=aspects)
+
+
+CONFIG = config()
 STAGE = CONFIG.stages[0]
-
-
-def config(stages: str = "64", aspects: bool = True, batch: int = 32) -> TrainConfig:
-    return planned(depth=2, patch=8, core=12, pictures=640, stages=stages, batch=batch, seed=5, aspects=aspects)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,8 @@ def test_a_draft_does_not_hang_on_the_process(pieces: Pieces, tmp_path: Path) ->
         "print(fingerprint(draft(5, 3, world_of(CONFIG), Pieces(open(sys.argv[1], encoding='utf-8').read()), 32)))"
     )
     env = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parent.parent)}
-    ran = subprocess.run([sys.executable, "-c", code, str(definition), str(Path(__file__).parent)], env=env, capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", code, str(definition), str(Path(__file__).parent)]
+    ran = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == fingerprint(draft(5, 3, world_of(CONFIG), pieces, 32))
 
 
@@ -96,7 +99,7 @@ def test_some_pictures_come_without_a_caption_and_some_in_chinese(pieces: Pieces
 
 
 def test_held_out_compositions_never_come(pieces: Pieces) -> None:
-    world = replace(world_of(CONFIG), concepts=world_of(planned(2, 8, 40, 640, "64", 32, 0, True)).concepts)
+    world = world_of(config(core=40))
     assert not any(held_out(s) for step in range(20) for scenes, _, _ in draft(0, step, world, pieces, 32) for s in scenes)
 
 
@@ -129,7 +132,8 @@ def test_one_step_in_six_is_oblong() -> None:
         side = round(stage.tokens**0.5)
         assert [i for i, g in enumerate(grids) if g != (side, side)] == [5, 11, 17, 23]
         unit = side // 8
-        assert {g for g in grids if g[0] != g[1]} == {(7 * unit, 9 * unit), (9 * unit, 7 * unit), (6 * unit, 10 * unit), (10 * unit, 6 * unit)}
+        assert {(g[0] // unit, g[1] // unit) for g in grids if g[0] != g[1]} == {(7, 9), (9, 7), (6, 10), (10, 6)}
+        assert all(rows % unit == columns % unit == 0 for rows, columns in grids)
     assert {grid_of(config(aspects=False), STAGE, step) for step in range(24)} == {(8, 8)}
 
 
@@ -165,8 +169,18 @@ def test_a_plan_follows_from_the_dial() -> None:
     assert [(s.tokens, s.batch, s.until, s.time_shift) for s in one.stages] == [(64, 32, 1.0, 1.0)]
     assert [(s.tokens, s.batch, s.time_shift) for s in two.stages] == [(64, 128, 1.0), (256, 32, 2.0)]
     assert two.stages[0].until == pytest.approx(5 / 6) and two.stages[1].until == 1
-    assert two.muon_rate == pytest.approx(0.006) and config(batch=2048).muon_rate == pytest.approx(0.012)
+    assert config(batch=512).muon_rate == config(batch=2048).muon_rate == pytest.approx(2 * two.muon_rate)
+    assert config(batch=32).adam_rate == pytest.approx(two.adam_rate / 2)
     assert TrainConfig.from_dict(two.to_dict()) == two
+
+
+@pytest.mark.parametrize("mix", sorted(MIXES))
+def test_every_mix_is_of_the_worlds_kinds(mix: str) -> None:
+    spec = world_of(config(mix=mix))
+    kinds = dict(spec.kinds)
+    assert kinds.keys() == dict(FIRST_LIGHT.kinds).keys() and sum(kinds.values()) == pytest.approx(1)
+    assert spec.concepts == art.CORE[:12] and spec.split == "train"
+    assert world_of(config(core=0)).concepts == tuple(c.slug for c in art.concepts())
 
 
 def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:

@@ -88,7 +88,7 @@ def training(rounds: int) -> dict[str, float]:
     from sayso.training.stream import compose, draft, world_of
     from sayso.world import atlas as atlases
 
-    config = planned(depth=8, patch=8, core=410, pictures=10**6, stages="64", batch=128, seed=0, aspects=False)
+    config = planned(depth=8, patch=8, core=120, mix="simple", pictures=10**6, stages="64", batch=128, seed=0, aspects=False)
     pieces = corpus.learn(config.vocab, scenes=2000)
     atlas, world = atlases.build(world_of(config), size=64), world_of(config)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,12 @@
 """The finisher: enlarges the generator's small pictures eightfold (or fourfold) in one forward, with crisp edges, alpha kept.
 
 All convolutions run at the low resolution. For each of the factor × factor large pixels within a small one they put out
-eight weights: how much of the difference to each of its eight neighbours is added to a bicubic enlargement (a dynamic
-filter, after Jo et al. 2018, here on differences and shared by the four channels). So flat areas stay flat whatever their
-colour, edges between any two colours are sharpened alike, and with the last convolution at zero, as it is at first, the
-network is bicubic enlargement.
+ten weights: how much of the difference to each of its eight neighbours, and to the means of two wider squares, is added to
+a bicubic enlargement (a dynamic filter, after Jo et al. 2018, here on differences and shared by the four channels). So flat
+areas stay flat whatever their colour, uneven ones can be made flat, edges between any two colours are sharpened alike, and
+with the last convolution at zero, as it is at first, the network is bicubic enlargement.
 
-Axes: B batch, H height, W width, C channels inside, F factor, N neighbours.
+Axes: B batch, H height, W width, C channels inside, F factor, N differences.
 Pictures are premultiplied RGBA in −1..1 (codecs/pixels.py).
 """
 
@@ -19,6 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NEIGHBOURS = tuple((row, column) for row in range(3) for column in range(3) if (row, column) != (1, 1))
+MEANS = (5, 9)  # sides of the squares
+TAPS = len(NEIGHBOURS) + len(MEANS)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,15 @@ def enlarge_plainly(x: Tensor, factor: int) -> Tensor:
     return valid(bicubic(valid(x), factor))
 
 
+def differences(x: Tensor) -> Tensor:
+    """[B, C, H, W] → [B, H, W, C, N]: each neighbour (edges repeated), then each mean, less the pixel itself."""
+    H, W = x.shape[2:]
+    around = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    taps = [around[:, :, i : i + H, j : j + W] - x for i, j in NEIGHBOURS]
+    taps += [F.avg_pool2d(x, side, stride=1, padding=side // 2, count_include_pad=False) - x for side in MEANS]
+    return torch.stack(taps, dim=-1).permute(0, 2, 3, 1, 4)
+
+
 class Block(nn.Module):
     """x + conv(silu(conv(x))) on [B, C, H, W]."""
 
@@ -84,7 +95,7 @@ class Upscaler(nn.Module):
         self.conv_in = nn.Conv2d(8, spec.width, 3, padding=1)
         self.blocks = nn.ModuleList(Block(spec.width) for _ in range(spec.blocks))
         self.conv_head = nn.Conv2d(spec.width, spec.head, 3, padding=1)
-        self.conv_out = nn.Conv2d(spec.head, len(NEIGHBOURS) * spec.factor**2, 1)
+        self.conv_out = nn.Conv2d(spec.head, TAPS * spec.factor**2, 1)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights: σ = 1/√fan-in, the last convolution of each block and of the network zero, biases zero."""
@@ -102,16 +113,14 @@ class Upscaler(nn.Module):
         """As `forward` before the last clipping; training looks at this, since clipping has no gradient."""
         x = valid(x.float())
         B, channels, H, W = x.shape
-        around = F.pad(x, (1, 1, 1, 1), mode="replicate")
-        detail = 2 * (x - F.avg_pool2d(around, 3, stride=1))  # what is bright beside its surroundings, whatever the colour
+        taps = differences(x)
+        detail = -16 / 9 * taps[..., : len(NEIGHBOURS)].mean(-1).permute(0, 3, 1, 2)  # bright beside its surroundings, whatever the colour
         h = torch.cat((x, detail), dim=1).to(self.conv_in.weight.dtype).contiguous(memory_format=torch.channels_last)
         h = self.conv_in(h)
         for block in self.blocks:
             h = block(h)
         h = self.conv_out(F.silu(self.conv_head(h)))
-        weights = h.permute(0, 2, 3, 1).reshape(B * H * W, len(NEIGHBOURS), self.spec.factor**2)
-        differences = torch.stack([around[:, :, i : i + H, j : j + W] - x for i, j in NEIGHBOURS], dim=-1)  # [B, 4, H, W, N]
-        differences = differences.permute(0, 2, 3, 1, 4).reshape(B * H * W, channels, len(NEIGHBOURS))
-        added = torch.bmm(differences.to(weights.dtype), weights).float()  # [B · H · W, 4, F · F]
+        weights = h.permute(0, 2, 3, 1).reshape(B * H * W, TAPS, self.spec.factor**2)
+        added = torch.bmm(taps.reshape(B * H * W, channels, TAPS).to(weights.dtype), weights).float()  # [B · H · W, 4, F · F]
         added = added.view(B, H, W, -1).permute(0, 3, 1, 2)
         return bicubic(x, self.spec.factor) + F.pixel_shuffle(added, self.spec.factor)

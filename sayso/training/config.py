@@ -15,6 +15,13 @@ CHINESE = 0.25
 
 NO_CAPTION = 0.1  # share of pictures trained without their caption, for guidance
 
+# Shares of the sampler's kinds of scenes. "simple" spends a short run on one and two large things; None: the world's own mix.
+MIXES: dict[str, tuple[tuple[str, float], ...] | None] = {
+    "world": None,
+    "simple": (("single", 0.34), ("pair", 0.26), ("several", 0.06), ("count", 0.1), ("colours", 0.17), ("relation", 0.03), ("grid", 0.01),
+               ("lettering", 0.02), ("crowd", 0.01)),
+}
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -34,6 +41,7 @@ class TrainConfig:
     patch: int
     vocab: int
     core: int
+    mix: str  # of MIXES
     pictures: int
     stages: tuple[Stage, ...]
     seed: int
@@ -52,10 +60,10 @@ class TrainConfig:
         return cls(**{**values, "stages": tuple(Stage(**s) for s in values["stages"])})
 
 
-def planned(depth: int, patch: int, core: int, pictures: int, stages: str, batch: int, seed: int, aspects: bool) -> TrainConfig:
+def planned(depth: int, patch: int, core: int, mix: str, pictures: int, stages: str, batch: int, seed: int, aspects: bool) -> TrainConfig:
     """The run that follows from the dial. `stages`: "64" or "64,256" tokens; a second stage takes the last sixth.
 
-    Rates are those of the probe at batch 128 (docs/LOG.md) and scale with the root of the batch.
+    Rates suit a batch of 128 (docs/LOG.md) and scale with the root of the batch.
     """
     sizes = [int(s) for s in stages.split(",")]
     ends = [1.0] if len(sizes) == 1 else [1 - 1 / 6, 1.0]
@@ -65,11 +73,12 @@ def planned(depth: int, patch: int, core: int, pictures: int, stages: str, batch
         patch=patch,
         vocab=6144,
         core=core,
+        mix=mix,
         pictures=pictures,
         stages=tuple(Stage(n, max(16, batch * sizes[0] // n), end, (n / sizes[0]) ** 0.5) for n, end in zip(sizes, ends, strict=True)),
         seed=seed,
-        muon_rate=0.006 * scale,
-        adam_rate=0.002 * scale,
+        muon_rate=0.01 * scale,
+        adam_rate=0.003 * scale,
         warmup=100,
         decay=0.3,
         foreground=2.0,

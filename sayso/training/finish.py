@@ -255,7 +255,7 @@ def train(model: Upscaler, pictures: np.ndarray, plan: Plan, keep: Callable[[dic
     model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimiser = _Optimiser(model)
     mean = Mean(model, 0.998)
-    fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    fast = torch.cpu._is_avx512_bf16_supported()
     smooth, began = 0.0, time.monotonic()
     for step, (spoilt, small, large) in zip(range(plan.steps), batches(pictures, plan.seed, 0, plan.batch, plan.crop, model.spec.factor)):
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
@@ -392,7 +392,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that render (default 2)")
     parser.add_argument("--compare", action="store_true", help="train nothing: score the weights at --out beside bicubic")
     parser.add_argument("--held-out", type=int, default=40, metavar="N", help="held-out scenes to compare on (default 40)")
-    parser.add_argument("--sheet", type=Path, default=None, help="with --compare: also a PNG of ten scenes, small, bicubic, finisher, exact")
+    parser.add_argument("--sheet", type=Path, default=None, help="with --compare: a PNG of ten scenes: small, bicubic, finisher, exact")
     parser.add_argument("--spoilt", action="store_true", help="the sheet's small pictures are spoilt as in training")
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
 

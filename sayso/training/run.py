@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sayso.training.loop import Run
 
 CORE = 410  # everyday concepts of the world
-NEW_ONLY = ("depth", "stages", "patch", "core", "batch", "seed")  # options that a resumed run has already settled
+NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed")  # options that a resumed run has already settled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pictures", type=int, default=None, help="length of the whole run (default: 1,000,000 on a CPU, 9,000,000 on a GPU)")
     parser.add_argument("--stages", choices=("64", "64,256"), default=None, help="tokens of a picture, stage by stage (default: 64 on a CPU, 64,256 on a GPU)")
     parser.add_argument("--patch", type=int, choices=(8, 16), default=None, help="pixels along a patch (default: 8 on a CPU, 16 on a GPU)")
-    parser.add_argument("--core", type=int, default=None, help=f"train on so many everyday concepts, 0 = the whole world (default: {CORE} on a CPU, 0 on a GPU)")
+    parser.add_argument("--core", type=int, default=None, help="train on so many everyday concepts, 0 = the whole world (default: 120 on a CPU, 0 on a GPU)")
+    parser.add_argument("--mix", choices=("world", "simple"), default=None, help="kinds of scenes: all of the world's, or mostly one and two large things "
+                        "(default: simple on a CPU, world on a GPU)")
     parser.add_argument("--batch", type=int, default=None, help="pictures a step at 64 tokens (default: 128 on a CPU, 2048 on a GPU)")
     parser.add_argument("--seed", type=int, default=None, help="of weights, scenes and noise (default: 0)")
     parser.add_argument("--workers", type=int, default=None, help="processes that write scenes and captions (default: 1 on a CPU, 12 on a GPU)")
@@ -85,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             current.config = replace(current.config, pictures=args.pictures)
     else:
         config = planned(
-            depth=default(args.depth, 8, 12), patch=default(args.patch, 8, 16), core=default(args.core, CORE, 0),
+            depth=default(args.depth, 8, 12), patch=default(args.patch, 8, 16), core=default(args.core, 120, 0), mix=args.mix or ("world" if gpu else "simple"),
             pictures=default(args.pictures, 1_000_000, 9_000_000), stages=args.stages or ("64,256" if gpu else "64"),
             batch=default(args.batch, 128, 2048), seed=args.seed or 0, aspects=True,
         )

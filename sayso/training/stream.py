@@ -24,7 +24,7 @@ from torch import Tensor
 from sayso.models.codecs.pixels import patchify
 from sayso.models.tokens import Pieces
 from sayso.models.unified import patch_coordinates
-from sayso.training.config import CHINESE, DENSITIES, NO_CAPTION, TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig
+from sayso.training.config import CHINESE, DENSITIES, MIXES, NO_CAPTION, TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig
 from sayso.world import art, compositor
 from sayso.world.atlas import Atlas
 from sayso.world.captions import caption
@@ -55,7 +55,7 @@ class Batch:
 def world_of(config: TrainConfig) -> WorldSpec:
     """The part of the world that a run is trained on."""
     concepts = art.CORE[: config.core] if config.core else tuple(c.slug for c in art.concepts())
-    return replace(FIRST_LIGHT, concepts=concepts)
+    return replace(FIRST_LIGHT, concepts=concepts, kinds=MIXES[config.mix] or FIRST_LIGHT.kinds)
 
 
 def grid_of(config: TrainConfig, stage: Stage, step: int) -> tuple[int, int]:

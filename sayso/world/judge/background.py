@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from sayso.world.colours import ciede2000, to_lab
-from sayso.world.judge.canvas import Canvas, reduce
+from sayso.world.judge.canvas import Canvas, reduce_as
 from sayso.world.scene import BACKDROP_VARIANTS, BACKDROPS, PATTERNS, Background, Scene
 
 TOLERANCE = 0.10  # distance in 0..1 sRGB beyond which a pixel is not background
@@ -54,30 +54,36 @@ def _hex(rgb: np.ndarray) -> str:
     return "#" + "".join(f"{round(float(np.clip(v, 0, 1)) * 255):02x}" for v in rgb)
 
 
+def _like(width: int, height: int, fine: float) -> Canvas:
+    """An empty working picture of that size and softness."""
+    return Canvas(np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32), fine)
+
+
 @lru_cache(maxsize=32)
-def _patterns(width: int, height: int, full_width: int, full_height: int) -> dict[str, np.ndarray]:
-    """Marks of every pattern at working size, [h, w] in 0..1."""
+def _patterns(width: int, height: int, fine: float, full_width: int, full_height: int) -> dict[str, np.ndarray]:
+    """Marks of every pattern at working size and softness, [h, w] in 0..1."""
     from sayso.world.render import render
 
-    out = {}
+    out, like = {}, _like(width, height, fine)
     for name in PATTERNS:
         drawn = render(Scene(full_width, full_height, Background("pattern", ("#000000", "#ffffff"), name)))
-        out[name] = reduce(drawn, width, height)[..., 0]
+        out[name] = reduce_as(drawn, like)[..., 0]
     return out
 
 
 @lru_cache(maxsize=8)
-def _backdrops(width: int, height: int, full_width: int, full_height: int) -> tuple[list[tuple[str, int]], np.ndarray]:
-    """Every backdrop at working size → its names, float32 [32, h, w, 3]."""
+def _backdrops(width: int, height: int, fine: float, full_width: int, full_height: int) -> tuple[list[tuple[str, int]], np.ndarray, np.ndarray]:
+    """Every backdrop at working size and softness → their names, float32 [32, h, w, 3], and the same at half size."""
     from sayso.world.render import render
 
+    like = _like(width, height, fine)
     names, pictures = [], []
     for name in BACKDROPS:
         for variant in range(BACKDROP_VARIANTS):
             drawn = render(Scene(full_width, full_height, Background("backdrop", (), name, variant)))
             names.append((name, variant))
-            pictures.append(reduce(drawn, width, height)[..., :3])
-    return names, np.stack(pictures)
+            pictures.append(reduce_as(drawn, like)[..., :3])
+    return names, np.stack(pictures), np.stack([_halved(p) for p in pictures])
 
 
 def _weights(width: int, height: int) -> np.ndarray:
@@ -113,8 +119,9 @@ def _two_colours(marks: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return trust + 1e-3
 
 
-def _fits(rgb: np.ndarray, width: int, height: int) -> list[_Fit]:
-    """rgb [h, w, 3] at working size → every kind of background fitted, with its loss."""
+def _fits(seen: Canvas, working: np.ndarray, width: int, height: int) -> list[_Fit]:
+    """The working picture, its colours [h, w, 3] and its true size → every kind of background fitted (at half size), with its loss."""
+    rgb = _halved(working)
     h, w = rgb.shape[:2]
     pixels, weight = rgb.reshape(-1, 3), _weights(w, h).reshape(-1)
     one = np.ones(len(pixels), np.float32)
@@ -126,13 +133,13 @@ def _fits(rgb: np.ndarray, width: int, height: int) -> list[_Fit]:
     for kind, basis, start in (("solid", one[:, None], near), ("gradient", plane, near), ("gradient", plane, border * one + 0.05)):
         coefficients, loss = _irls(basis, pixels, weight, start)
         out.append(_Fit(kind, "", 0, coefficients, loss, basis))
-    for name, marks in _patterns(w, h, width, height).items():
-        flat = marks.reshape(-1)
+    for name, marks in _patterns(seen.width, seen.height, seen.fine, width, height).items():
+        flat = _halved(marks[..., None]).reshape(-1)
         basis = np.stack([1 - flat, flat], 1)
         coefficients, loss = _irls(basis, pixels, weight, _two_colours(flat, pixels))
         out.append(_Fit("pattern", name, 0, coefficients, loss, basis))
-    names, drawn = _backdrops(w, h, width, height)
-    error2 = ((drawn - rgb) ** 2).sum(-1).reshape(len(names), -1)
+    names, _, small = _backdrops(seen.width, seen.height, seen.fine, width, height)
+    error2 = ((small - rgb) ** 2).sum(-1).reshape(len(names), -1)
     best = int(np.argmin([_loss(e, weight) for e in error2]))
     out.append(_Fit("backdrop", *names[best], np.zeros((0, 3)), _loss(error2[best], weight), np.zeros((0, 0))))
     return out
@@ -186,7 +193,7 @@ def find_background(seen: Canvas, full_width: int, full_height: int) -> FoundBac
     if opaque < TRANSPARENT_BELOW:
         return _transparent(seen, opaque)
     rgb = seen.over(np.full(3, 0.5, np.float32))
-    fits = _fits(_halved(rgb), full_width, full_height)
+    fits = _fits(seen, rgb, full_width, full_height)
     plain = fits[0]
     best = min(fits, key=lambda f: f.loss + _DOUBT[f.kind])
     if best.kind in ("gradient", "pattern"):
@@ -215,11 +222,11 @@ def _describe(fit: _Fit, seen: Canvas, rgb: np.ndarray, opaque: float, full_widt
         plane = np.stack([np.ones_like(x), (x + 0.5) / w - 0.5, (y + 0.5) / h - 0.5], -1)
         field = np.clip(plane @ fit.coefficients, 0, 1)
     elif fit.kind == "pattern":
-        marks = _patterns(w, h, full_width, full_height)[fit.name][..., None]
+        marks = _patterns(w, h, seen.fine, full_width, full_height)[fit.name][..., None]
         field = np.clip((1 - marks) * fit.coefficients[0] + marks * fit.coefficients[1], 0, 1)
         colours = (_hex(fit.coefficients[0]), _hex(fit.coefficients[1]))
     else:
-        names, drawn = _backdrops(w, h, full_width, full_height)
+        names, drawn, _ = _backdrops(w, h, seen.fine, full_width, full_height)
         field = drawn[names.index((fit.name, fit.variant))]
     error = np.sqrt(((rgb - field) ** 2).sum(-1))
     close = error[error < TOLERANCE]

@@ -10,6 +10,7 @@ from PIL import Image
 from sayso.errors import BadInput
 
 SIDE = 128  # working pixels along the shorter side: twice what the smallest model draws, enough for an item of 1/10 canvas
+SHARP = 0.32  # between the most detailed picture of 64 px (0.30) and the plainest of 128 px (0.35) of 60 scenes
 SMALLEST, LONGEST = 16, 4.0  # pixels along a side, and the most elongated picture that is looked at
 
 
@@ -51,6 +52,15 @@ def reduce(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(image.resize((width, height), method), dtype=np.float32) / 255.0
 
 
+def reduce_as(pixels: np.ndarray, seen: Canvas) -> np.ndarray:
+    """As `reduce`, to the size of a working picture and as soft as it is."""
+    if seen.fine == 1.0:
+        return reduce(pixels, seen.width, seen.height)
+    small = reduce(pixels, max(1, seen.width // 2), max(1, seen.height // 2))
+    back = Image.fromarray(np.clip(small * 255 + 0.5, 0, 255).astype(np.uint8), "RGBa")
+    return np.asarray(back.resize((seen.width, seen.height), Image.Resampling.BICUBIC), dtype=np.float32) / 255.0
+
+
 def _sharpness(rgb: np.ndarray) -> float:
     """Share of the detail below 1/32 canvas that also lies below 1/64: about 0 for a picture enlarged from 64 px."""
     def halved(x: np.ndarray) -> np.ndarray:
@@ -73,4 +83,4 @@ def canvas(pixels: np.ndarray) -> Canvas:
     alpha = np.clip(small[..., 3], 0, 1)
     premultiplied = np.clip(small[..., :3], 0, alpha[..., None])
     grey = premultiplied + (1 - alpha[..., None]) * 0.5
-    return Canvas(premultiplied, alpha, 1.0 if _sharpness(grey) > 0.30 else 0.5)
+    return Canvas(premultiplied, alpha, 1.0 if _sharpness(grey) > SHARP else 0.5)

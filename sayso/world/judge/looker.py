@@ -57,6 +57,7 @@ class Looker:
         self.diff = self.rgb - self.field
         self.strength = np.sqrt((self.diff**2).sum(-1))
         self.blur = 0.0 if self.canvas.fine == 1.0 else 0.8
+        self.rim = 1 if self.canvas.fine == 1.0 else 3  # pixels by which softness widens things
         self.mask = self.strength > max(STANDS_OUT, 4 * self.background.noise)
         # What is the background, darkened by no more than a shadow does.
         shade = 1 - (self.rgb * self.field).sum(-1) / np.maximum((self.field**2).sum(-1), 1e-4)
@@ -180,11 +181,15 @@ class Looker:
         spare = np.logical_or.reduce([t.mask for t in things if t.mask.any()] or [np.zeros_like(self.mask)])
         for t in pieces:
             if t.score >= COPIED:
-                spare = spare & ~ndimage.binary_dilation(stamp(self.matcher, t.found[0], self.mask.shape)[..., 3] > 0.05)
+                spare = spare & ~ndimage.binary_dilation(stamp(self.matcher, t.found[0], self.mask.shape)[..., 3] > 0.05, iterations=self.rim)
         largest = max((c.box[2] for c in sure.values()), default=0.0)
         if not sure or len(sure) > 3 or spare.sum() < max(3 * SMALLEST, 0.05 * largest**2):
             return pieces
-        copies = [copy for c in sure.values() for copy in Search(self).copies(c, spare)]
+        copies: list[Thing] = []
+        for c in sure.values():
+            for copy in Search(self).copies(c, spare):
+                copies.append(copy)
+                spare = spare & ~ndimage.binary_dilation(copy.mask, iterations=self.rim)
         gone = np.logical_or.reduce([t.mask for t in copies] or [np.zeros_like(self.mask)])
         return [t for t in pieces if t.score >= COPIED or _share(t.mask, gone) < 0.4] + copies
 

@@ -112,8 +112,10 @@ class Search:
                 break
             alpha = stamp(self.matcher, best, shape)[..., 3]
             mask = spare & (alpha > 0.3)
+            if mask.sum() < 0.5 * (alpha > 0.3).sum():
+                break  # mostly where something else is: the soft rim of a copy already found
             out.append(Thing(mask, float((self.looker.strength[mask] ** 2).sum()), [best]))
-            spare &= ~ndimage.binary_dilation(alpha > 0.05)
+            spare &= ~ndimage.binary_dilation(alpha > 0.05, iterations=self.looker.rim)
         return out
 
     def _around(self, places: list[Candidate | None], k: int) -> tuple[np.ndarray, np.ndarray]:
