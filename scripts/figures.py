@@ -1,9 +1,9 @@
 """Puts measured figures where people read them: the block in README.md and the model card beside the weights.
 
-    sayso eval world --out out/eval-world
-    sayso eval judge --json > out/judge.json
-    sayso bench pocket --json > out/bench.json
-    python scripts/figures.py            writes both from those three files and the header of the bundled weights
+sayso eval world --out out/eval-world
+sayso eval judge --json > out/judge.json
+sayso bench pocket --json > out/bench.json
+python scripts/figures.py            writes both from those three files and the header of the bundled weights
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sayso.engines import header  # noqa: E402
-from sayso.evals.world import table  # noqa: E402
+from sayso.engines import header
+from sayso.evals.world import table
 
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
@@ -26,8 +26,12 @@ BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 def training_line(facts: dict[str, Any]) -> str:
     """What the weights are made of, in a sentence."""
     history = facts["history"]
-    return (f"{history['pictures']:,} pictures in {history['steps']:,} steps, {history['hours']} hours on {history['device']}; depth {history['depth']}, "
-            f"{facts['canvas']['tokens']} tokens of {facts['canvas']['patch']}² pixels a picture, {len(facts['concepts'])} concepts in {len(facts['styles'])} styles")
+    return (
+        f"{history['pictures']:,} pictures in {history['steps']:,} steps, {history['hours']} hours on {history['device']}; "
+        f"depth {history['depth']}, "
+        f"{facts['canvas']['tokens']} tokens of {facts['canvas']['patch']}² pixels a picture, "
+        f"{len(facts['concepts'])} concepts in {len(facts['styles'])} styles"
+    )
 
 
 def judge_line(judged: dict[str, Any]) -> str:
@@ -42,14 +46,19 @@ def judge_line(judged: dict[str, Any]) -> str:
 
 
 def bench_table(figures: dict[str, float]) -> str:
-    rows = [f"| {name} | {value:,.0f} |" if value >= 100 else f"| {name} | {value:.3g} |" for name, value in figures.items() if name != "threads"]
+    rows = [
+        f"| {name} | {value:,.0f} |" if value >= 100 else f"| {name} | {value:.3g} |"
+        for name, value in figures.items()
+        if name != "threads"
+    ]
     return "\n".join(["| figure | value |", "|---|---|", *rows])
 
 
 def block(scores: dict[str, Any], judged: dict[str, Any], bench: dict[str, float], facts: dict[str, Any]) -> str:
     """The README's block."""
     return (
-        f"The bundled weights: {training_line(facts)}.\n\nTheir score on held-out prompts, about the concepts they know (`sayso eval world`; "
+        f"The bundled weights: {training_line(facts)}.\n\n"
+        "Their score on held-out prompts, about the concepts they know (`sayso eval world`; "
         f"a sheet of these pictures is [docs/contact-sheet.webp](docs/contact-sheet.webp)):\n\n{table(scores)}\n\n"
         f"The judge behind that score (`sayso eval judge`): {judge_line(judged)}.\n\n"
         f"Speed on two cores (`sayso bench pocket`):\n\n{bench_table(bench)}\n"
@@ -59,23 +68,26 @@ def block(scores: dict[str, Any], judged: dict[str, Any], bench: dict[str, float
 def card(scores: dict[str, Any], facts: dict[str, Any], finisher: str) -> str:
     return f"""# Model card: pocket
 
-**What it is.** A unified mixture-of-transformers ({facts['spec']['layers']} layers, width {facts['spec']['width']}) that draws pictures of the drawn world from English and
-Chinese prompts, and a one-step upscaler (`finisher.safetensors`) that enlarges them eightfold. Both are trained from nothing.
+**What it is.** A unified mixture-of-transformers ({facts["spec"]["layers"]} layers, width {facts["spec"]["width"]}) that draws
+pictures of the drawn world from English and Chinese prompts, and a one-step upscaler (`finisher.safetensors`) that enlarges them eightfold. Both are trained from nothing.
 
 **Training.** {training_line(facts)}. Code: `sayso train`; nothing else was used. The finisher: {finisher}.
 
-**Data.** None is stored: scenes are composed from open vector art (Fluent Emoji, MIT; Noto Emoji, Apache-2.0; Twemoji, CC-BY-4.0) and open fonts
-(OFL), worded by a program with names from Unicode CLDR. Attribution: `sayso/world/data/ATTRIBUTION.md`. No photographs, no people's pictures, no web text.
+**Data.** None is stored: scenes are composed from open vector art (Fluent Emoji, MIT; Noto Emoji, Apache-2.0; Twemoji, CC-BY-4.0)
+and open fonts (OFL), worded by a program with names from Unicode CLDR. Attribution: `sayso/world/data/ATTRIBUTION.md`. No photographs, no
+people's pictures, no web text.
 
-**Licence.** Apache-2.0 for the weights; the art it imitates keeps its licences, and pictures that reproduce Twemoji art closely owe its attribution.
+**Licence.** Apache-2.0 for the weights; the art it imitates keeps its licences, and pictures that
+reproduce Twemoji art closely owe its attribution.
 
-**What it knows.** {len(facts['concepts'])} concepts (`sayso concepts`), {len(facts['styles'])} styles. Other things are drawn as best it can, and it says so.
+**What it knows.** {len(facts["concepts"])} concepts (`sayso concepts`), {len(facts["styles"])} styles. Other things are
+drawn as best it can, and it says so.
 
 **Scores** (`sayso eval world`, held-out compositions of the concepts it knows):
 
 {table(scores)}
 
-**Hash of the weights.** {facts['sha256']}
+**Hash of the weights.** {facts["sha256"]}
 """
 
 
@@ -88,7 +100,9 @@ def main() -> int:
     facts, finisher = header.facts(header.pocket_weights()), header.facts(header.finisher_weights())
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     before, rest = readme.split(BEGIN)
-    (ROOT / "README.md").write_text(before + BEGIN + "\n" + block(scores, judged, bench, facts) + END + rest.split(END)[1], encoding="utf-8")
+    (ROOT / "README.md").write_text(
+        before + BEGIN + "\n" + block(scores, judged, bench, facts) + END + rest.split(END)[1], encoding="utf-8"
+    )
     history = ", ".join(f"{k} {v}" for k, v in finisher["history"].items())
     (header.pocket_weights().parent / "CARD.md").write_text(card(scores, facts, history), encoding="utf-8")
     return 0

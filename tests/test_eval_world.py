@@ -57,14 +57,17 @@ def test_an_exact_engine_is_right_and_a_stopped_run_goes_on(tmp_path: Path) -> N
     path = tmp_path / "results.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:3]) + '\n{"task": "half', encoding="utf-8")
     args.resume = True
-    again = list(world.examine(Exact({k: v for k, v in scenes.items() if k in [r.prompt for r in results[3:]]}), WORLD, tasks, args))  # type: ignore[arg-type]
+    left = Exact({r.prompt: scenes[r.prompt] for r in results[3:]})
+    again = list(world.examine(left, WORLD, tasks, args))  # type: ignore[arg-type]
     assert again == results
     assert len(list((tmp_path / "pictures").iterdir())) == 6
 
 
 def test_sums() -> None:
     tasks = TASKS[:2]
-    results = [Result("single", i, "p", i < 3, 1.0, None, ()) for i in range(4)] + [Result("two", i, "p", i < 1, 0.5, None, ()) for i in range(4)]
+    results = [Result("single", i, "p", i < 3, 1.0, None, ()) for i in range(4)] + [
+        Result("two", i, "p", i < 1, 0.5, None, ()) for i in range(4)
+    ]
     scores = world.summary(results, tasks)
     assert scores["tasks"]["single"]["share"] == 0.75 and scores["tasks"]["two"]["facts"] == 0.5
     assert scores["overall"] == 0.5 and scores["overall_low"] <= 0.5 <= scores["overall_high"]

@@ -65,8 +65,13 @@ def test_the_finisher_can_be_switched_off(engine: PocketEngine) -> None:
 
 def test_what_it_cannot_do_is_refused(engine: PocketEngine) -> None:
     picture = Picture(np.zeros((8, 8, 4), np.uint8))
-    for ask in (asked("a dog", think=True), asked("a dog", want="text"), asked("a dog", mask=np.ones((8, 8), bool)),
-                Ask((Message("user", (Text("make it blue"), picture)),)), Ask((Message("user", (Text("a"),)), Message("user", (Text("b"),))))):
+    for ask in (
+        asked("a dog", think=True),
+        asked("a dog", want="text"),
+        asked("a dog", mask=np.ones((8, 8), bool)),
+        Ask((Message("user", (Text("make it blue"), picture)),)),
+        Ask((Message("user", (Text("a"),)), Message("user", (Text("b"),)))),
+    ):
         with pytest.raises(CannotDo):
             engine.respond(ask)
     with pytest.raises(BadInput):
@@ -93,7 +98,11 @@ def test_odd_prompts_give_a_picture(engine: PocketEngine, prompt: str) -> None:
 
 def test_damaged_weights_are_named(tmp_path: Path) -> None:
     good = header.pocket_weights()
-    for name, spoil in {"cut": lambda b: b[: len(b) // 2], "bit": lambda b: b[:-100] + bytes([b[-100] ^ 1]) + b[-99:], "text": lambda b: b"hello"}.items():
+    for name, spoil in {
+        "cut": lambda b: b[: len(b) // 2],
+        "bit": lambda b: b[:-100] + bytes([b[-100] ^ 1]) + b[-99:],
+        "text": lambda b: b"hello",
+    }.items():
         path = tmp_path / name
         path.write_bytes(spoil(good.read_bytes()))
         with pytest.raises(BadWeights, match=name):

@@ -27,7 +27,7 @@ from sayso.world import art, colours, lexicon, wording
 
 STEPS, GUIDANCE = 16, 3.0
 BATCH = 8  # pictures drawn together
-FACTOR = 8  # the finisher's enlargement
+SIDE = 512  # pixels along a finished square picture
 OBLONG = ((1, 1), (9, 7), (7, 9), (5, 3), (3, 5))  # width : height of the canvases it was trained on
 STRETCH = 0.04  # how far an asked aspect may lie from one of these; the picture is stretched by that much
 
@@ -54,6 +54,9 @@ class PocketEngine:
         self.text_limit = int(facts["text_limit"])  # type: ignore[call-overload]
         self.concepts = frozenset(facts["concepts"])  # type: ignore[call-overload]
         self.sha = str(facts["sha256"])
+        self.factor = max(1, SIDE // self.canvas.side)
+        if finisher is not None and finisher.spec.factor != self.factor:
+            self.finisher = None  # it was trained for pictures of another size
 
     def respond(self, ask: Ask) -> Iterator[Event]:
         """Draws `ask.count` pictures with seeds ask.seed, ask.seed + 1, … Raises CannotDo or BadInput before any work."""
@@ -70,8 +73,18 @@ class PocketEngine:
         batches = [range(i, min(i + BATCH, ask.count)) for i in range(0, ask.count, BATCH)]
         for nth, batch in enumerate(batches):
             seeds = [(ask.seed + i) % 2**63 for i in batch]
-            states = draw(self.model, self.pieces, [prompt] * len(seeds), seeds, canvas.rows, canvas.columns, self.canvas.patch,
-                          how, self.text_limit, self.dtype)
+            states = draw(
+                self.model,
+                self.pieces,
+                [prompt] * len(seeds),
+                seeds,
+                canvas.rows,
+                canvas.columns,
+                self.canvas.patch,
+                how,
+                self.text_limit,
+                self.dtype,
+            )
             last = None
             for step, last in enumerate(states, 1):
                 yield Step(nth * how.steps + step, len(batches) * how.steps)
@@ -90,23 +103,24 @@ class PocketEngine:
         for one in decode(x):  # through uint8, so that the finisher sees what a plain enlargement would
             small = encode(one[None]).to(x.device)
             if ask.finish and self.finisher is not None:
-                large = self.finisher(small.to(self.dtype).contiguous(memory_format=torch.channels_last))
+                large = self.finisher(small.contiguous(memory_format=torch.channels_last))
             else:
-                large = enlarge_plainly(small, FACTOR)
+                large = enlarge_plainly(small, self.factor)
             out.append(_fit(decode(large.float())[0], canvas.width, canvas.height))
         return out
 
     def _canvas(self, ask: Ask) -> Canvas:
         """Patches and pixels of an ask. Raises BadInput for sides that are odd or an aspect the model was not trained on."""
         side = self.canvas.side
-        width, height = ask.width or ask.height or side * FACTOR, ask.height or ask.width or side * FACTOR
+        width, height = ask.width or ask.height or side * self.factor, ask.height or ask.width or side * self.factor
         if not 64 <= min(width, height) <= max(width, height) <= 2048 or width % 16 or height % 16:
             raise BadInput(f"size {width}x{height} cannot be drawn; sides are multiples of 16 from 64 to 2048, for example 512x512")
         for across, down in OBLONG:
             if abs(width * down / (height * across) - 1) <= STRETCH:
                 rows, columns = patches(across, down, self.canvas.tokens)
                 return Canvas(rows, columns, width, height)
-        known = ", ".join(f"{c * self.canvas.patch * FACTOR}x{r * self.canvas.patch * FACTOR}" for r, c in (patches(a, d, self.canvas.tokens) for a, d in OBLONG))
+        unit = self.canvas.patch * self.factor
+        known = ", ".join(f"{c * unit}x{r * unit}" for r, c in (patches(a, d, self.canvas.tokens) for a, d in OBLONG))
         raise BadInput(f"size {width}x{height} has an aspect that this model was not trained on; take the shape of one of {known}")
 
     def remarks(self, prompt: str) -> list[str]:

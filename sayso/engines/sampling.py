@@ -47,8 +47,16 @@ def noise_of(seeds: list[int], tokens: int, channels: int, device: torch.device)
 
 @torch.no_grad()
 def draw(
-    model: UnifiedModel, pieces: Pieces, prompts: list[str], seeds: list[int], rows: int, columns: int, patch: int,
-    how: Sampling, limit: int, dtype: torch.dtype,
+    model: UnifiedModel,
+    pieces: Pieces,
+    prompts: list[str],
+    seeds: list[int],
+    rows: int,
+    columns: int,
+    patch: int,
+    how: Sampling,
+    limit: int,
+    dtype: torch.dtype,
 ) -> Iterator[Tensor]:
     """Yields the picture as far as it is known after each step: float32 [B, 4, H, W] premultiplied in −1..1."""
     guided = how.guidance != 1

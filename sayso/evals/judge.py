@@ -238,7 +238,8 @@ def _wrong_style(x: Examiner, rng: random.Random) -> tuple[Scene, Scene]:
         item = scene.items[index]
         tint = None if item.tint is None else 0
         ink = item.tint is None and not all_apart(("#222222",), _shown(scene))
-        styles = [s for s in STYLES if not x.judge.twins.same((item.concept, item.style), (item.concept, s), tint) and not (ink and s == "line")]
+        styles = [s for s in STYLES if not x.judge.twins.same((item.concept, item.style), (item.concept, s), tint)
+                  and not (ink and s == "line")]
         if styles:
             return scene, _swap_item(scene, index, style=rng.choice(styles))
     raise AssertionError("scenes are endless")
@@ -266,7 +267,8 @@ def _wrong_background(x: Examiner, rng: random.Random) -> tuple[Scene, Scene]:
     inks = tuple({i.tint or "#222222" for i in scene.items if i.tint or i.style == "line"})
     while True:
         other, shown = pick_background(rng, inks)
-        if other.kind == "transparent" or (other.kind, other.name, other.variant) == ("backdrop", scene.background.name, scene.background.variant):
+        same_view = (other.kind, other.name, other.variant) == ("backdrop", scene.background.name, scene.background.variant)
+        if other.kind == "transparent" or same_view:
             continue
         if other.kind == "backdrop" or scene.background.kind == "backdrop" or all_apart(shown[:1], _shown(scene)[:1]):
             return scene, replace(scene, background=other)
@@ -335,7 +337,8 @@ def run(args: argparse.Namespace) -> int:
 
     def tell(row: Row) -> None:
         alarms = "" if row.alarms is None else f"   false alarms {share_text(row.alarms, row.n)}"
-        print(f"{row.table:10} {row.name:18} {share_text(row.k, row.n):26}{alarms}", file=sys.stderr if args.json else sys.stdout, flush=True)
+        out = sys.stderr if args.json else sys.stdout
+        print(f"{row.table:10} {row.name:18} {share_text(row.k, row.n):26}{alarms}", file=out, flush=True)
 
     rows = examine(args, tell)
     if args.json:

@@ -52,7 +52,9 @@ def _large(engine: PocketEngine, steps: int) -> None:
     """The same weights on 256 tokens, without the finisher."""
     from sayso.engines.sampling import Sampling, draw
 
-    for _ in draw(engine.model, engine.pieces, [PROMPT], [0], 16, 16, engine.canvas.patch, Sampling(steps, 3.0), engine.text_limit, engine.dtype):
+    for _ in draw(
+        engine.model, engine.pieces, [PROMPT], [0], 16, 16, engine.canvas.patch, Sampling(steps, 3.0), engine.text_limit, engine.dtype
+    ):
         pass
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from sayso.world.captions import caption
 from sayso.world.sampler import WorldSpec, sample_scene
 from sayso.world.scene import Background, Scene
+from sayso.world.splits import held_out
 
 CHINESE = 0.25  # share of prompts in Chinese
 
@@ -42,7 +43,9 @@ def _plain(scene: Scene, rng: random.Random) -> Scene:
 
 
 def _on_colour(scene: Scene, rng: random.Random) -> Scene:
-    return scene if scene.background.kind == "solid" else replace(scene, background=Background("solid", (f"#{rng.randrange(1 << 24):06x}",)))
+    return (
+        scene if scene.background.kind == "solid" else replace(scene, background=Background("solid", (f"#{rng.randrange(1 << 24):06x}",)))
+    )
 
 
 def _on_nothing(scene: Scene, rng: random.Random) -> Scene:
@@ -59,8 +62,15 @@ TASKS: tuple[Task, ...] = (
     Task("counting", "count", "short", ("count",), True, lambda s: 2 <= len(s.items) <= 4, _as_it_is),
     Task("colour", "colours", "short", ("concept", "colour"), True, lambda s: len(s.items) == 1, _as_it_is),
     Task("position", "pair", "dense", ("concept", "position"), True, _related, _as_it_is),
-    Task("binding", "colours", "short", ("concept", "colour"), True,
-         lambda s: len(s.items) == 2 and len({i.tint for i in s.items}) == 2 and len({i.concept for i in s.items}) == 2, _as_it_is),
+    Task(
+        "binding",
+        "colours",
+        "short",
+        ("concept", "colour"),
+        True,
+        lambda s: len(s.items) == 2 and len({i.tint for i in s.items}) == 2 and len({i.concept for i in s.items}) == 2,
+        _as_it_is,
+    ),
     Task("style", "single", "medium", ("style",), False, lambda s: len(s.items) == 1, _plain),
     Task("background", "single", "medium", ("background",), False, lambda s: s.background.kind == "solid", _on_colour),
     Task("transparency", "single", "medium", ("transparency",), False, lambda s: len(s.items) == 1, _on_nothing),
@@ -75,7 +85,9 @@ def prompt_of(task: Task, world: WorldSpec, seed: int, index: int) -> tuple[Scen
     spec = replace(world, kinds=((task.kind, 1.0),), split="held-out")
     while True:
         scene = sample_scene(rng, spec)
-        if task.fits(scene):
+        if not task.fits(scene):
+            continue
+        scene = task.change(scene, rng)
+        if task.kind == "single" or held_out(scene):  # what made it held out may have been what was changed
             break
-    scene = task.change(scene, rng)
     return scene, caption(scene, rng, "zh" if rng.random() < CHINESE else "en", task.density)

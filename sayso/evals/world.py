@@ -73,7 +73,12 @@ def score_one(judge: Judge, task: Task, scene: Scene, pixels: np.ndarray) -> tup
         colour = found.colours[0] if found.kind == "solid" else None
         delta = difference(colour, scene.background.colours[0]) if colour else 100.0
         right = delta <= BACKGROUND_LIMIT
-        return right, float(right), delta, () if right else (f"the background is {colour or found.kind}, {delta:.1f} from {scene.background.colours[0]}",)
+        return (
+            right,
+            float(right),
+            delta,
+            () if right else (f"the background is {colour or found.kind}, {delta:.1f} from {scene.background.colours[0]}",),
+        )
     verdict = judge.check(pixels, scene, task.facts)
     return bool(verdict), verdict.score, None, verdict.reasons
 
@@ -115,6 +120,19 @@ def kept(path: Path) -> dict[tuple[str, int], Result]:
     return out
 
 
+def _same_settings(path: Path, settings: dict[str, object], resume: bool) -> None:
+    """Results of different weights or settings are never mixed in one folder. Raises BadInput."""
+    from sayso.errors import BadInput
+
+    before = json.loads(path.read_text(encoding="utf-8")) if resume and path.exists() else settings
+    if before != settings:
+        odd = next(k for k in settings if before.get(k) != settings[k])
+        raise BadInput(
+            f"the results in {path.parent} are of {odd} {before.get(odd)}, not {settings[odd]}; leave --resume out or choose another --out"
+        )
+    path.write_text(json.dumps(settings), encoding="utf-8")
+
+
 def examine(engine: Engine, world: WorldSpec, tasks: tuple[Task, ...], args: argparse.Namespace) -> Iterator[Result]:
     """Draws and judges every prompt that has no result yet; yields all results in order."""
     from PIL import Image
@@ -124,8 +142,13 @@ def examine(engine: Engine, world: WorldSpec, tasks: tuple[Task, ...], args: arg
 
     judge = Judge()
     path = args.out / "results.jsonl"
-    done = kept(path) if args.resume else {}
     (args.out / "pictures").mkdir(parents=True, exist_ok=True)
+    _same_settings(
+        args.out / "settings.json",
+        {"engine": engine.name, "weights": getattr(engine, "sha", None), "steps": args.steps, "guidance": args.guidance, "seed": args.seed},
+        args.resume,
+    )
+    done = kept(path) if args.resume else {}
     with path.open("a" if args.resume else "w", encoding="utf-8") as log:
         for task in tasks:
             for index in range(args.n):
@@ -149,7 +172,14 @@ def summary(results: list[Result], tasks: tuple[Task, ...]) -> dict[str, Any]:
         mine = [r for r in results if r.task == task.name]
         right = sum(r.right for r in mine)
         low, high = wilson(right, len(mine))
-        row = {"n": len(mine), "right": right, "share": right / len(mine), "low": low, "high": high, "facts": sum(r.share for r in mine) / len(mine)}
+        row = {
+            "n": len(mine),
+            "right": right,
+            "share": right / len(mine),
+            "low": low,
+            "high": high,
+            "facts": sum(r.share for r in mine) / len(mine),
+        }
         if any(r.delta is not None for r in mine):
             row["median_delta_e"] = sorted(r.delta for r in mine if r.delta is not None)[len(mine) // 2]
         out["tasks"][task.name] = row
@@ -168,7 +198,10 @@ def table(scores: dict[str, Any]) -> str:
         note = f", median ΔE {row['median_delta_e']:.1f}" if "median_delta_e" in row else ""
         lines.append(f"| {name} | {row['share']:.2f} of {row['n']}{note} | {row['low']:.2f}–{row['high']:.2f} | {row['facts']:.2f} |")
     if "overall" in scores:
-        lines.append(f"| **overall** (the six of GenEval) | **{scores['overall']:.2f}** | {scores['overall_low']:.2f}–{scores['overall_high']:.2f} | |")
+        lines.append(
+            f"| **overall** (the six of GenEval) | **{scores['overall']:.2f}** "
+            f"| {scores['overall_low']:.2f}–{scores['overall_high']:.2f} | |"
+        )
     return "\n".join(lines)
 
 

@@ -341,9 +341,7 @@ def _join_valid(cache: Cache | None, valid: Tensor | None, B: int, T: int, devic
     return torch.cat((old, new), dim=1)
 
 
-def _attention_mask(
-    valid: Tensor | None, cache: Cache | None, T: int, causal: bool, device: torch.device
-) -> tuple[Tensor | None, bool]:
+def _attention_mask(valid: Tensor | None, cache: Cache | None, T: int, causal: bool, device: torch.device) -> tuple[Tensor | None, bool]:
     """The mask for SDPA and whether to use its causal mode instead (only aligned where nothing is cached).
 
     Right-padded text needs no mask of its own: causality keeps real rows from seeing the padding after them.

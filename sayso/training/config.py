@@ -18,8 +18,17 @@ NO_CAPTION = 0.1  # share of pictures trained without their caption, for guidanc
 # Shares of the sampler's kinds of scenes. "simple" spends a short run on one and two large things; None: the world's own mix.
 MIXES: dict[str, tuple[tuple[str, float], ...] | None] = {
     "world": None,
-    "simple": (("single", 0.34), ("pair", 0.26), ("several", 0.06), ("count", 0.1), ("colours", 0.17), ("relation", 0.03), ("grid", 0.01),
-               ("lettering", 0.02), ("crowd", 0.01)),
+    "simple": (
+        ("single", 0.34),
+        ("pair", 0.26),
+        ("several", 0.06),
+        ("count", 0.1),
+        ("colours", 0.17),
+        ("relation", 0.03),
+        ("grid", 0.01),
+        ("lettering", 0.02),
+        ("crowd", 0.01),
+    ),
 }
 
 

@@ -55,9 +55,16 @@ class Run:
     def save(self) -> None:
         state.save_state(self.folder, self.config, self.pieces, self.model, self.optimiser, self.mean, self.step, self.seen, self.seconds)
         world = world_of(self.config)
-        history = {"depth": self.config.depth, "steps": self.step, "pictures": self.seen, "hours": round(self.seconds / 3600, 2),
-                   "device": _device_name(self.model.embed.weight.device)}
-        state.export(self.folder / state.MODEL, self.model.spec, self.canvas, self.pieces, self.mean.state(), world.concepts, world.styles, history)
+        history = {
+            "depth": self.config.depth,
+            "steps": self.step,
+            "pictures": self.seen,
+            "hours": round(self.seconds / 3600, 2),
+            "device": _device_name(self.model.embed.weight.device),
+        }
+        state.export(
+            self.folder / state.MODEL, self.model.spec, self.canvas, self.pieces, self.mean.state(), world.concepts, world.styles, history
+        )
 
 
 def _device_name(device: torch.device) -> str:
@@ -81,7 +88,10 @@ def resume(folder: Path, device: torch.device) -> Run:
         stale.unlink()
     if "config" not in facts:
         raise BadWeights(f"{folder / state.STATE} is not the state of a training run; give the folder that --out named")
-    config, pieces = TrainConfig.from_dict(facts["config"]), Pieces(facts["pieces"])
+    try:
+        config, pieces = TrainConfig.from_dict(facts["config"]), Pieces(facts["pieces"])
+    except (KeyError, TypeError) as error:
+        raise BadWeights(f"{folder / state.STATE} was written by another version ({error}); begin a new run in another --out") from error
     with torch.device("meta"):
         model = UnifiedModel(pocket(config.depth, pieces.size, config.patch))
     checkpoint.fill(model, state.parts(tensors, "model"), folder / state.STATE)
@@ -142,7 +152,9 @@ def samples(run: Run, out: Path) -> None:
     model.load_state_dict(run.mean.state(), strict=True, assign=True)
     side = round(run.stage.tokens**0.5)
     prompts = list(report.SHOWN)
-    for x in draw(model, run.pieces, prompts, list(range(len(prompts))), side, side, run.config.patch, Sampling(16, 3.0), TEXT_LIMIT, torch.bfloat16):
+    for x in draw(
+        model, run.pieces, prompts, list(range(len(prompts))), side, side, run.config.patch, Sampling(16, 3.0), TEXT_LIMIT, torch.bfloat16
+    ):
         last = x
     sheet(list(decode(last)), 8, 128).save(out)
 
@@ -159,12 +171,20 @@ def compile_layers(run: Run) -> None:
 def _finite(loss: torch.Tensor, step: int) -> float:
     value = float(loss)
     if not math.isfinite(value):
-        raise SaysoError(f"the loss is {value} at step {step}; the state on disk is older and sound, resume it or begin anew with another --seed")
+        raise SaysoError(
+            f"the loss is {value} at step {step}; the state on disk is older and sound, resume it or begin anew with another --seed"
+        )
     return value
 
 
 def train(
-    run: Run, atlas: Atlas, workers: int, save_every: float, sample_every: int, stop: Callable[[], bool], tell: Callable[[Run, float, float, float], None]
+    run: Run,
+    atlas: Atlas,
+    workers: int,
+    save_every: float,
+    sample_every: int,
+    stop: Callable[[], bool],
+    tell: Callable[[Run, float, float, float], None],
 ) -> None:
     """Runs until the planned pictures are seen or `stop()` says so; saves every `save_every` seconds and at the end.
 
@@ -185,8 +205,16 @@ def train(
                     loss = _finite(torch.stack(losses).mean(), run.step)
                     speed = (run.seen - before) / (now - told)
                     flops = speed * flops_per_picture(run)
-                    log.add(step=run.step, seen=run.seen, seconds=round(run.seconds, 1), loss=round(loss, 5), rate=round(rate(run.config, run.step, run.seen), 4),
-                            pictures_per_second=round(speed, 1), flops_per_second=f"{flops:.3g}", stage=stage.tokens)
+                    log.add(
+                        step=run.step,
+                        seen=run.seen,
+                        seconds=round(run.seconds, 1),
+                        loss=round(loss, 5),
+                        rate=round(rate(run.config, run.step, run.seen), 4),
+                        pictures_per_second=round(speed, 1),
+                        flops_per_second=f"{flops:.3g}",
+                        stage=stage.tokens,
+                    )
                     tell(run, loss, speed, flops)
                     told, before, losses = now, run.seen, []
                 if run.step % sample_every == 0:

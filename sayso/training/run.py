@@ -18,19 +18,36 @@ NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed")  # optio
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--depth", type=int, default=None, help="the one dial: layers, and a width of 32 times as much (default: 8 on a CPU, 12 on a GPU)")
+    parser.add_argument(
+        "--depth", type=int, default=None, help="the one dial: layers, and a width of 32 times as much (default: 8 on a CPU, 12 on a GPU)"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="where to train (default: cuda when there is one)")
     parser.add_argument("--out", type=Path, default=Path("runs/work/pocket"), help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--pictures", type=int, default=None, help="length of the whole run (default: 1,000,000 on a CPU, 9,000,000 on a GPU)")
-    parser.add_argument("--stages", choices=("64", "64,256"), default=None, help="tokens of a picture, stage by stage (default: 64 on a CPU, 64,256 on a GPU)")
+    parser.add_argument(
+        "--pictures", type=int, default=None, help="length of the whole run (default: 1,000,000 on a CPU, 9,000,000 on a GPU)"
+    )
+    parser.add_argument(
+        "--stages",
+        choices=("64", "64,256"),
+        default=None,
+        help="tokens of a picture, stage by stage (default: 64 on a CPU, 64,256 on a GPU)",
+    )
     parser.add_argument("--patch", type=int, choices=(8, 16), default=None, help="pixels along a patch (default: 8 on a CPU, 16 on a GPU)")
-    parser.add_argument("--core", type=int, default=None, help="train on so many everyday concepts, 0 = the whole world (default: 120 on a CPU, 0 on a GPU)")
-    parser.add_argument("--mix", choices=("world", "simple"), default=None, help="kinds of scenes: all of the world's, or mostly one and two large things "
-                        "(default: simple on a CPU, world on a GPU)")
+    parser.add_argument(
+        "--core", type=int, default=None, help="train on so many everyday concepts, 0 = the whole world (default: 120 on a CPU, 0 on a GPU)"
+    )
+    parser.add_argument(
+        "--mix",
+        choices=("world", "simple"),
+        default=None,
+        help="kinds of scenes: all of the world's, or mostly one and two large things (default: simple on a CPU, world on a GPU)",
+    )
     parser.add_argument("--batch", type=int, default=None, help="pictures a step at 64 tokens (default: 128 on a CPU, 2048 on a GPU)")
     parser.add_argument("--seed", type=int, default=None, help="of weights, scenes and noise (default: 0)")
-    parser.add_argument("--workers", type=int, default=None, help="processes that write scenes and captions (default: 1 on a CPU, 12 on a GPU)")
+    parser.add_argument(
+        "--workers", type=int, default=None, help="processes that write scenes and captions (default: 1 on a CPU, 12 on a GPU)"
+    )
     parser.add_argument("--minutes", type=float, default=None, help="stop after so long; the run can be resumed")
     parser.add_argument("--save-every", type=float, default=120, metavar="SECONDS", help="how often the state is saved (default 120)")
     parser.add_argument("--sample-every", type=int, default=500, metavar="STEPS", help="how often sample pictures are drawn (default 500)")
@@ -38,10 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from sayso.errors import BadInput, CannotWrite
+    from sayso.errors import BadInput
 
-    limits = (("depth", 2, 48), ("pictures", 64, 10**10), ("batch", 16, 65536), ("workers", 1, 256), ("core", 0, CORE), ("seed", 0, 2**31),
-              ("minutes", 0, 10**6), ("save_every", 0, 10**6), ("sample_every", 1, 10**9))
+    limits = (
+        ("depth", 2, 48),
+        ("pictures", 64, 10**10),
+        ("batch", 16, 65536),
+        ("workers", 1, 256),
+        ("core", 0, CORE),
+        ("seed", 0, 2**31),
+        ("minutes", 0, 10**6),
+        ("save_every", 0, 10**6),
+        ("sample_every", 1, 10**9),
+    )
     for name, low, high in limits:
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
@@ -57,17 +83,13 @@ def _check(args: argparse.Namespace) -> None:
             raise BadInput(f"there is no run in {args.out} to resume; leave --resume out to begin one")
     elif state.exists():
         raise BadInput(f"{args.out} already holds a run; go on with --resume or choose another --out")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(f"cannot write to {args.out} ({error.strerror}); choose another --out") from error
 
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
     import torch
 
-    from sayso.errors import CannotDo
+    from sayso.errors import CannotDo, CannotWrite
     from sayso.training import corpus, loop
     from sayso.training.config import planned
     from sayso.training.stream import world_of
@@ -77,6 +99,10 @@ def run(args: argparse.Namespace) -> int:
     gpu = device.type == "cuda"
     if gpu and not torch.cuda.is_available():
         raise CannotDo("there is no GPU for --device cuda; use --device cpu")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"cannot write to {args.out} ({error.strerror}); choose another --out") from error
 
     def default(value: int | None, on_cpu: int, on_gpu: int) -> int:
         return value if value is not None else on_gpu if gpu else on_cpu
@@ -87,9 +113,15 @@ def run(args: argparse.Namespace) -> int:
             current.config = replace(current.config, pictures=args.pictures)
     else:
         config = planned(
-            depth=default(args.depth, 8, 12), patch=default(args.patch, 8, 16), core=default(args.core, 120, 0), mix=args.mix or ("world" if gpu else "simple"),
-            pictures=default(args.pictures, 1_000_000, 9_000_000), stages=args.stages or ("64,256" if gpu else "64"),
-            batch=default(args.batch, 128, 2048), seed=args.seed or 0, aspects=True,
+            depth=default(args.depth, 8, 12),
+            patch=default(args.patch, 8, 16),
+            core=default(args.core, 120, 0),
+            mix=args.mix or ("world" if gpu else "simple"),
+            pictures=default(args.pictures, 1_000_000, 9_000_000),
+            stages=args.stages or ("64,256" if gpu else "64"),
+            batch=default(args.batch, 128, 2048),
+            seed=args.seed or 0,
+            aspects=True,
         )
         current = loop.begin(args.out, config, corpus.learn(config.vocab), device)
     _introduce(current)
@@ -101,8 +133,15 @@ def run(args: argparse.Namespace) -> int:
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: asked.append(n))
-    loop.train(current, atlas, default(args.workers, 1, 12), args.save_every, args.sample_every,
-               lambda: bool(asked) or (deadline is not None and time.monotonic() > deadline), _Progress())
+    loop.train(
+        current,
+        atlas,
+        default(args.workers, 1, 12),
+        args.save_every,
+        args.sample_every,
+        lambda: bool(asked) or (deadline is not None and time.monotonic() > deadline),
+        _Progress(),
+    )
     done = current.seen >= current.config.pictures
     print(f"{'done' if done else 'stopped; go on with --resume'}: {current.seen:,} pictures, weights in {args.out / 'model.safetensors'}")
     return 0
@@ -111,8 +150,11 @@ def run(args: argparse.Namespace) -> int:
 def _introduce(current: Run) -> None:
     config, spec = current.config, current.model.spec
     count = sum(p.numel() for p in current.model.parameters())
-    print(f"depth {config.depth}: width {spec.width}, {spec.layers} layers, {spec.heads} heads, {count / 1e6:.1f} M parameters; "
-          f"{config.pictures:,} pictures in batches of {config.stages[0].batch}, step {current.step}", file=sys.stderr)
+    print(
+        f"depth {config.depth}: width {spec.width}, {spec.layers} layers, {spec.heads} heads, {count / 1e6:.1f} M parameters; "
+        f"{config.pictures:,} pictures in batches of {config.stages[0].batch}, step {current.step}",
+        file=sys.stderr,
+    )
 
 
 class _Progress:
@@ -127,6 +169,8 @@ class _Progress:
             return
         self.last = time.monotonic()
         left = (current.config.pictures - current.seen) / max(speed, 1e-9)
-        line = (f"step {current.step:,}  {current.seen:,}/{current.config.pictures:,} pictures  loss {loss:.4f}  {speed:.0f} pictures/s  "
-                f"{flops / 1e12:.2f} TFLOP/s  {left / 60:.0f} min left")
+        line = (
+            f"step {current.step:,}  {current.seen:,}/{current.config.pictures:,} pictures  loss {loss:.4f}  {speed:.0f} pictures/s  "
+            f"{flops / 1e12:.2f} TFLOP/s  {left / 60:.0f} min left"
+        )
         print(f"\r{line}\x1b[K" if tty else line, end="" if tty else "\n", file=sys.stderr, flush=True)

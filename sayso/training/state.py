@@ -19,7 +19,15 @@ STATE, MODEL = "state.safetensors", "model.safetensors"
 
 
 def save_state(
-    folder: Path, config: TrainConfig, pieces: Pieces, model: UnifiedModel, optimiser: Optimiser, mean: Mean, step: int, seen: int, seconds: float
+    folder: Path,
+    config: TrainConfig,
+    pieces: Pieces,
+    model: UnifiedModel,
+    optimiser: Optimiser,
+    mean: Mean,
+    step: int,
+    seen: int,
+    seconds: float,
 ) -> None:
     """Everything, atomically: a run killed at any moment resumes from the last whole state."""
     tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
@@ -35,7 +43,13 @@ def parts(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def export(
-    path: Path, spec: UnifiedSpec, canvas: CanvasSpec, pieces: Pieces, weights: dict[str, Tensor], concepts: tuple[str, ...], styles: tuple[str, ...],
+    path: Path,
+    spec: UnifiedSpec,
+    canvas: CanvasSpec,
+    pieces: Pieces,
+    weights: dict[str, Tensor],
+    concepts: tuple[str, ...],
+    styles: tuple[str, ...],
     history: dict[str, Any],
 ) -> str:
     """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card."""
