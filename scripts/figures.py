@@ -69,7 +69,8 @@ def card(scores: dict[str, Any], facts: dict[str, Any], finisher: str) -> str:
     return f"""# Model card: pocket
 
 **What it is.** A unified mixture-of-transformers ({facts["spec"]["layers"]} layers, width {facts["spec"]["width"]}) that draws
-pictures of the drawn world from English and Chinese prompts, and a one-step upscaler (`finisher.safetensors`) that enlarges them eightfold. Both are trained from nothing.
+pictures of the drawn world from English and Chinese prompts, and a one-step upscaler (`finisher.safetensors`) that enlarges
+them eightfold. Both are trained from nothing.
 
 **Training.** {training_line(facts)}. Code: `sayso train`; nothing else was used. The finisher: {finisher}.
 

@@ -16,7 +16,7 @@ from sayso import paths
 from sayso.errors import BadInput, BadWeights
 from sayso.models.codecs.pixels import encode
 from sayso.models.upscale import POCKET, Upscaler, UpscaleSpec, enlarge_plainly, valid
-from sayso.training import finish
+from sayso.training import finish, finish_run
 from sayso.world import atlas as atlases
 from sayso.world import compositor
 from sayso.world.render import render
@@ -182,13 +182,13 @@ def test_training_learns_and_keeps_what_it_learned(tmp_path: Path) -> None:
 
 def test_bad_arguments_are_named(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
-    finish.add_arguments(parser)
+    finish_run.add_arguments(parser)
     with pytest.raises(BadInput, match="--crop 300"):
-        finish.run(parser.parse_args(["--crop", "300"]))
+        finish_run.run(parser.parse_args(["--crop", "300"]))
     with pytest.raises(BadInput, match="--rate"):
-        finish.run(parser.parse_args(["--rate", "0"]))
+        finish_run.run(parser.parse_args(["--rate", "0"]))
     with pytest.raises(BadWeights, match="no weights"):
-        finish.run(parser.parse_args(["--compare", "--out", str(tmp_path / "none")]))
+        finish_run.run(parser.parse_args(["--compare", "--out", str(tmp_path / "none")]))
 
 
 def test_bundled_weights_beat_bicubic() -> None:

@@ -72,7 +72,9 @@ def _patterns(width: int, height: int, fine: float, full_width: int, full_height
 
 
 @lru_cache(maxsize=8)
-def _backdrops(width: int, height: int, fine: float, full_width: int, full_height: int) -> tuple[list[tuple[str, int]], np.ndarray, np.ndarray]:
+def _backdrops(
+    width: int, height: int, fine: float, full_width: int, full_height: int
+) -> tuple[list[tuple[str, int]], np.ndarray, np.ndarray]:
     """Every backdrop at working size and softness → their names, float32 [32, h, w, 3], and the same at half size."""
     from sayso.world.render import render
 

@@ -82,7 +82,8 @@ class Looker:
             spots.append(moments_of(lit))  # a shadow under an item is none of it
         if wide:
             spots += [(x, y, sigma * s) for s in (0.8, 1.25, 1.55)]
-            spots += [(x + dx * sigma, y + dy * sigma, sigma * s) for dx, dy in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)) for s in (1.0, 1.3)]
+            aside = ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5))
+            spots += [(x + dx * sigma, y + dy * sigma, sigma * s) for dx, dy in aside for s in (1.0, 1.3)]
         turns = TURNS if not wide else (TURNS[1],)
         return np.array([(a, b, max(s, 1.5), t, m) for a, b, s in spots for t in turns for m in (1, -1)], np.float32)
 
@@ -181,7 +182,8 @@ class Looker:
         spare = np.logical_or.reduce([t.mask for t in things if t.mask.any()] or [np.zeros_like(self.mask)])
         for t in pieces:
             if t.score >= COPIED:
-                spare = spare & ~ndimage.binary_dilation(stamp(self.matcher, t.found[0], self.mask.shape)[..., 3] > 0.05, iterations=self.rim)
+                covered = stamp(self.matcher, t.found[0], self.mask.shape)[..., 3] > 0.05
+                spare = spare & ~ndimage.binary_dilation(covered, iterations=self.rim)
         largest = max((c.box[2] for c in sure.values()), default=0.0)
         if not sure or len(sure) > 3 or spare.sum() < max(3 * SMALLEST, 0.05 * largest**2):
             return pieces

@@ -78,7 +78,8 @@ class Search:
 
     def pair(self, rows: list[tuple[int, Tint]]) -> list[Thing | None]:
         """Drawings (row, tint) that lie over one another, lowest first → the thing each is, None where it is not there."""
-        places = [self._settle(self.propose(row, tint), self.looker.field, np.ones(self.looker.mask.shape, np.float32)) for row, tint in rows]
+        all_of_it = np.ones(self.looker.mask.shape, np.float32)
+        places = [self._settle(self.propose(row, tint), self.looker.field, all_of_it) for row, tint in rows]
         for _ in range(2):
             for k in range(len(rows)):
                 behind, before = self._around(places, k)

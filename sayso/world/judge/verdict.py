@@ -178,7 +178,8 @@ class Check:
         facts = []
         for i, item in enumerate(self.scene.items):
             if (seen := self._found(i)) is None:
-                facts.append(Fact("style", name(item.concept), False, self._absence(i), f"no {name(item.concept)} whose style could be right"))
+                reason = f"no {name(item.concept)} whose style could be right"
+                facts.append(Fact("style", name(item.concept), False, self._absence(i), reason))
                 continue
             right = self.same_style(item, seen)
             facts.append(Fact("style", name(item.concept), right, "" if right else "style",
@@ -190,7 +191,8 @@ class Check:
         facts = []
         for i, item in enumerate(self.scene.items):
             if (seen := self._found(i)) is None:
-                facts.append(Fact("colour", name(item.concept), False, self._absence(i), f"no {name(item.concept)} whose colour could be right"))
+                reason = f"no {name(item.concept)} whose colour could be right"
+                facts.append(Fact("colour", name(item.concept), False, self._absence(i), reason))
                 continue
             # In a wrong style an item has that style's own colours, which is no second fault.
             wanted = colour_word(item.tint, seen.style)
