@@ -104,7 +104,7 @@ def main() -> int:
     (ROOT / "README.md").write_text(
         before + BEGIN + "\n" + block(scores, judged, bench, facts) + END + rest.split(END)[1], encoding="utf-8"
     )
-    history = ", ".join(f"{k} {v}" for k, v in finisher["history"].items())
+    history = ", then ".join(f"{part['steps']:,} steps of {part['batch']} crops" for part in finisher["history"] if "batch" in part)
     (header.pocket_weights().parent / "CARD.md").write_text(card(scores, facts, history), encoding="utf-8")
     return 0
 

@@ -228,6 +228,17 @@ def test_no_gpu_is_said_so(sayso: Callable[..., Ran]) -> None:
     assert ran.code == 2 and "--device cpu" in ran.err
 
 
+def test_a_run_begins_from_the_weights_of_another(unbroken: Path, tmp_path: Path) -> None:
+    config, weights = planned(2, 8, 12, "world", 320, "64", 16, 0, False), unbroken / state.MODEL
+    run = loop.begin_from(tmp_path, config, weights, torch.device("cpu"))
+    tensors, known = checkpoint.load(weights)
+    assert run.step == 0 and run.pieces.definition == known["pieces"]
+    assert all(torch.equal(value.detach(), tensors[name].float()) for name, value in run.model.named_parameters())
+    assert all(p.requires_grad for p in run.model.parameters())
+    with pytest.raises(BadWeights, match="architecture"):
+        loop.begin_from(tmp_path, planned(4, 8, 12, "world", 320, "64", 16, 0, False), weights, torch.device("cpu"))
+
+
 def test_a_damaged_state_is_not_resumed(sayso: Callable[..., Ran], unbroken: Path, tmp_path: Path) -> None:
     raw = bytearray((unbroken / state.STATE).read_bytes())
     raw[-100] ^= 1

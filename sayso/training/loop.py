@@ -81,6 +81,17 @@ def begin(folder: Path, config: TrainConfig, pieces: Pieces, device: torch.devic
     return Run(folder, config, pieces, model, Optimiser(model), Mean(model))
 
 
+def begin_from(folder: Path, config: TrainConfig, weights: Path, device: torch.device) -> Run:
+    """A fresh run whose weights and tokenizer come from a model's file. Raises BadWeights where it is of another shape."""
+    tensors, facts = checkpoint.load(weights)
+    run = begin(folder, config, Pieces(facts["pieces"]), torch.device("cpu"))
+    with torch.device("meta"):
+        model = UnifiedModel(run.model.spec)
+    checkpoint.fill(model, {name: tensor.float() for name, tensor in tensors.items()}, weights)
+    model.to(device).requires_grad_(True)
+    return Run(folder, config, run.pieces, model, Optimiser(model), Mean(model))
+
+
 def resume(folder: Path, device: torch.device) -> Run:
     """The run as it was when it last saved. Raises BadWeights."""
     tensors, facts = checkpoint.load(folder / state.STATE)

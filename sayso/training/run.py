@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sayso.training.loop import Run
 
 CORE = 410  # everyday concepts of the world
-NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed")  # options that a resumed run has already settled
+NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed", "start")  # options that a resumed run has already settled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="where to train (default: cuda when there is one)")
     parser.add_argument("--out", type=Path, default=Path("runs/work/pocket"), help="folder of the run")
+    parser.add_argument("--start", type=Path, default=None, metavar="WEIGHTS", help="begin from the weights and the tokenizer of a model's file")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument(
         "--pictures", type=int, default=None, help="length of the whole run (default: 1,000,000 on a CPU, 9,000,000 on a GPU)"
@@ -123,7 +124,10 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed or 0,
             aspects=True,
         )
-        current = loop.begin(args.out, config, corpus.learn(config.vocab), device)
+        if args.start is not None:
+            current = loop.begin_from(args.out, config, args.start, device)
+        else:
+            current = loop.begin(args.out, config, corpus.learn(config.vocab), device)
     _introduce(current)
     sprite = 64 if current.config.patch * 8 <= 64 and len(current.config.stages) == 1 else 128
     atlas = atlases.build(world_of(current.config), size=sprite).to(device)

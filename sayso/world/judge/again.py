@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sayso.world.colours import rgb
-from sayso.world.judge.looker import Looker, Thing, report
+from sayso.world.judge.looker import SURE, Looker, Thing, report
+from sayso.world.judge.rows import is_plain, joined_rows
 from sayso.world.judge.search import Search, Tint
 from sayso.world.judge.seen import Seen
 from sayso.world.judge.twins import Twins
@@ -16,6 +17,8 @@ MOST = 4  # items searched for in one picture; a picture that lacks more is wron
 
 def look_again(looker: Looker, things: list[Thing], seen: Seen, scene: Scene, twins: Twins) -> Seen:
     """What was seen, with the asked items that only a search finds. Nothing is added that another drawing explains better."""
+    if scene.lettering:
+        things, seen = _lettered(looker, things, seen, Check(seen, scene, twins))
     check = Check(seen, scene, twins)
     lost = [i for i in range(len(scene.items)) if i not in check.pairs]
     if not lost or len(lost) > MOST:
@@ -39,6 +42,16 @@ def look_again(looker: Looker, things: list[Thing], seen: Seen, scene: Scene, tw
                 things = _with(things, [thing])
                 answering.add(thing.score)
     return report(looker, things, looker.rows)
+
+
+def _lettered(looker: Looker, things: list[Thing], seen: Seen, check: Check) -> tuple[list[Thing], Seen]:
+    """Where lettering was asked for, doubtful things of one plain ink that nobody asked for are taken for (part of) it."""
+    answering = {seen.items[k].score for k in check.pairs.values()}
+    letters = [t for t in things if t.score < SURE and t.score not in answering and t.mask.any() and is_plain(t.mask, looker.rgb, looker.field)]
+    if not letters:
+        return things, seen
+    kept = [t for t in things if all(t is not x for x in letters)]
+    return kept, report(looker, kept, joined_rows(looker.rows, [t.mask for t in letters], looker.rgb, looker.field))
 
 
 def _row(item: Item, looker: Looker) -> tuple[int, Tint] | None:

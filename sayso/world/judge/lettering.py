@@ -17,6 +17,7 @@ from sayso.world.judge.seen import Seen, SeenLine
 
 TALL = 72  # pixels a line is brought to: what Tesseract's networks like best
 SECONDS = 20
+SPECKS = " .,'`‘’\"-_~·。、"  # what Tesseract makes of specks at the ends of a line
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 

@@ -48,8 +48,8 @@ class _Part:
         return self.box[3] - self.box[1]
 
 
-def _part(node: Node, rgb: np.ndarray, field: np.ndarray) -> _Part:
-    y, x = np.nonzero(node.mask)
+def _part(mask: np.ndarray, rgb: np.ndarray, field: np.ndarray) -> _Part:
+    y, x = np.nonzero(mask)
     colours, behind = rgb[y, x], field[y, x]
     # Soft edges mix ink with background, so the ink is what differs from the background most.
     strength = ((colours - behind) ** 2).sum(-1)
@@ -57,7 +57,7 @@ def _part(node: Node, rgb: np.ndarray, field: np.ndarray) -> _Part:
     way = ink - behind
     along = np.clip(((colours - behind) * way).sum(-1) / np.maximum((way**2).sum(-1), 1e-4), 0, 1)
     off = np.sqrt(((colours - behind - along[:, None] * way) ** 2).sum(-1))
-    return _Part(node.mask, (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1), ink,
+    return _Part(mask, (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1), ink,
                  float((off < PLAIN).mean()) >= PURE, len(x))
 
 
@@ -79,11 +79,11 @@ def _beside(a: _Part, b: _Part) -> bool:
 def find_rows(things: Sequence[Explained], parts: Sequence[Node], rgb: np.ndarray, field: np.ndarray) -> list[Row]:
     """The lines of lettering among the finest parts, given the things that drawings were found for."""
     sure = np.logical_or.reduce([t.mask for t in things if t.score >= CERTAIN] or [np.zeros(rgb.shape[:2], bool)])
-    small = [p for p in (_part(n, rgb, field) for n in parts if not (n.mask & sure).any()) if p.plain]
+    small = [p for p in (_part(n.mask, rgb, field) for n in parts if not (n.mask & sure).any()) if p.plain]
     groups: list[list[_Part]] = []
     for part in sorted(small, key=lambda p: p.box[0]):
         joined = [g for g in groups if any(_beside(part, other) for other in g)]
-        groups = [g for g in groups if g not in joined] + [[part] + [p for g in joined for p in g]]
+        groups = [g for g in groups if all(g is not j for j in joined)] + [[part, *(p for g in joined for p in g)]]
     out = []
     for group in groups:
         mask = np.logical_or.reduce([p.mask for p in group])
@@ -92,6 +92,25 @@ def find_rows(things: Sequence[Explained], parts: Sequence[Node], rgb: np.ndarra
             continue
         weights = [float(t.mask.sum()) for t in inside]
         if float(np.average([t.score for t in inside], weights=weights)) < (DRAWN if len(group) > 1 else LONE):
-            colour = np.average([p.colour for p in group], axis=0, weights=[p.area for p in group])
-            out.append(Row(mask, "#" + "".join(f"{round(float(v) * 255):02x}" for v in colour)))
+            out.append(_row(group))
     return out
+
+
+def _row(group: Sequence[_Part]) -> Row:
+    colour = np.average([p.colour for p in group], axis=0, weights=[p.area for p in group])
+    return Row(np.logical_or.reduce([p.mask for p in group]), "#" + "".join(f"{round(float(v) * 255):02x}" for v in colour))
+
+
+def is_plain(mask: np.ndarray, rgb: np.ndarray, field: np.ndarray) -> bool:
+    """Whether what is seen at a mask is of one ink."""
+    return _part(mask, rgb, field).plain
+
+
+def joined_rows(rows: Sequence[Row], masks: Sequence[np.ndarray], rgb: np.ndarray, field: np.ndarray) -> list[Row]:
+    """Lines of lettering and further masks of plain ink → the lines they are together; what is of like colour and near is one."""
+    groups: list[list[_Part]] = []
+    for mask in [r.mask for r in rows] + list(masks):
+        part = _part(mask, rgb, field)
+        joined = [g for g in groups if any(_beside(part, other) for other in g)]
+        groups = [g for g in groups if all(g is not j for j in joined)] + [[part, *(p for g in joined for p in g)]]
+    return [_row(g) for g in groups]

@@ -277,7 +277,8 @@ class Check:
         for line in self.scene.lettering:
             read = [lettering.plain(t) for t in lettering.read(self.seen, lettering.is_chinese(line.text))]
             wanted = lettering.plain(line.text)
-            right = wanted in read or wanted == lettering.plain(" ".join(read)) or wanted == "".join(read)
+            ways = {*read, " ".join(read), "".join(read)}
+            right = wanted in ways or wanted in {way.strip(lettering.SPECKS) for way in ways}
             right = right or any(glyphs.matches(self.seen, at, line.text) for at in self.seen.lines)
             facts.append(Fact("lettering", line.text, right, "" if right else "word",
                               f"it reads {' / '.join(repr(t) for t in read) or 'nothing'}" + ("" if right else f", not {line.text!r}")))
