@@ -280,7 +280,8 @@ def test_files_follow_the_umask(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_leave_nothing(tmp_path: Path, number: int, code: int) -> None:
     # A shell's background job starts with Ctrl-C ignored; a person's does not.
-    start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from sayso.cli.main import main; sys.exit(main())"
+    start = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+             "from sayso.cli.main import main; sys.exit(main())")
     words = [sys.executable, "-c", start, *DRAW, "-o", "a.png", "-n", "64", "--steps", "200", "--size", "2048x2048"]
     running = subprocess.Popen(words, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60

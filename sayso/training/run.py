@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="where to train (default: cuda when there is one)")
     parser.add_argument("--out", type=Path, default=Path("runs/work/pocket"), help="folder of the run")
-    parser.add_argument("--start", type=Path, default=None, metavar="WEIGHTS", help="begin from the weights and the tokenizer of a model's file")
+    parser.add_argument("--start", type=Path, default=None, metavar="WEIGHTS", help="begin from the weights and tokenizer of a model's file")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument(
         "--pictures", type=int, default=None, help="length of the whole run (default: 1,000,000 on a CPU, 9,000,000 on a GPU)"
@@ -137,15 +137,11 @@ def run(args: argparse.Namespace) -> int:
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: asked.append(n))
-    loop.train(
-        current,
-        atlas,
-        default(args.workers, 1, 12),
-        args.save_every,
-        args.sample_every,
-        lambda: bool(asked) or (deadline is not None and time.monotonic() > deadline),
-        _Progress(),
-    )
+
+    def stop() -> bool:
+        return bool(asked) or (deadline is not None and time.monotonic() > deadline)
+
+    loop.train(current, atlas, default(args.workers, 1, 12), args.save_every, args.sample_every, stop, _Progress())
     done = current.seen >= current.config.pictures
     print(f"{'done' if done else 'stopped; go on with --resume'}: {current.seen:,} pictures, weights in {args.out / 'model.safetensors'}")
     return 0

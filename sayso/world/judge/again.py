@@ -47,7 +47,8 @@ def look_again(looker: Looker, things: list[Thing], seen: Seen, scene: Scene, tw
 def _lettered(looker: Looker, things: list[Thing], seen: Seen, check: Check) -> tuple[list[Thing], Seen]:
     """Where lettering was asked for, doubtful things of one plain ink that nobody asked for are taken for (part of) it."""
     answering = {seen.items[k].score for k in check.pairs.values()}
-    letters = [t for t in things if t.score < SURE and t.score not in answering and t.mask.any() and is_plain(t.mask, looker.rgb, looker.field)]
+    letters = [t for t in things if t.score < SURE and t.score not in answering and t.mask.any()
+               and is_plain(t.mask, looker.rgb, looker.field)]
     if not letters:
         return things, seen
     kept = [t for t in things if all(t is not x for x in letters)]
