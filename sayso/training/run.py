@@ -86,11 +86,20 @@ def _check(args: argparse.Namespace) -> None:
         raise BadInput(f"{args.out} already holds a run; go on with --resume or choose another --out")
 
 
+def _make(folder: Path) -> None:
+    from sayso.errors import CannotWrite
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
+
+
 def run(args: argparse.Namespace) -> int:
     _check(args)
     import torch
 
-    from sayso.errors import CannotDo, CannotWrite
+    from sayso.errors import CannotDo
     from sayso.training import corpus, loop
     from sayso.training.config import planned
     from sayso.training.stream import world_of
@@ -100,10 +109,7 @@ def run(args: argparse.Namespace) -> int:
     gpu = device.type == "cuda"
     if gpu and not torch.cuda.is_available():
         raise CannotDo("there is no GPU for --device cuda; use --device cpu")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(f"cannot write to {args.out} ({error.strerror}); choose another --out") from error
+    _make(args.out)
 
     def default(value: int | None, on_cpu: int, on_gpu: int) -> int:
         return value if value is not None else on_gpu if gpu else on_cpu
