@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="where to train (default: cuda when there is one)")
     parser.add_argument("--out", type=Path, default=Path("runs/work/pocket"), help="folder of the run")
-    parser.add_argument("--start", type=Path, default=None, metavar="WEIGHTS", help="begin from the weights and tokenizer of a model's file")
+    parser.add_argument("--start", type=Path, default=None, metavar="FILE", help="begin from the weights and tokenizer of a model file")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument(
         "--pictures", type=int, default=None, help="length of the whole run (default: 1,000,000 on a CPU, 9,000,000 on a GPU)"
