@@ -32,7 +32,7 @@ COMMANDS = (
     Command("train finisher", "train the upscaler that finishes pictures", "sayso.training.finish_run"),
     Command("eval world", "the score of a model on held-out prompts", "sayso.evals.world"),
     Command("eval judge", "how right the judge is on pictures whose content is known", "sayso.evals.judge"),
-    Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.evals.speed"),
+    Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),
 )
 INTERRUPTED = 130
 
