@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pluggy
 
-from sayso.types import Ability, Engine
+from sayso.types import Ability, Engine, Policy, Sealer
 
 GROUP = "sayso"
 hookspec = pluggy.HookspecMarker(GROUP)
@@ -39,6 +39,14 @@ class Hooks:
     @hookspec
     def sayso_engines(self) -> list[EngineInfo]:  # type: ignore[empty-body]
         """Engines to offer. Names must be unique over all plugins."""
+
+    @hookspec(firstresult=True)
+    def sayso_policy(self) -> Policy | None:
+        """The policy that every ask and every picture passes; a plugin's goes before our own."""
+
+    @hookspec(firstresult=True)
+    def sayso_sealer(self) -> Sealer | None:
+        """What signs and marks each picture on its way out; a plugin's goes before our own."""
 
 
 def manager() -> pluggy.PluginManager:

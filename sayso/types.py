@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -95,7 +95,8 @@ class Ask:
 
     `width`, `height`: pixels of the finished picture, None = the engine's own. `steps`, `guidance`: None = the engine's
     defaults. `background`: "transparent", "#rrggbb", a colour word or None. `mask`: bool [H, W], True where the picture
-    may change. `finish`: let the engine's upscaler finish the picture (False = plain bicubic).
+    may change. `finish`: let the engine's upscaler finish the picture (False = plain bicubic). `options`: settings that
+    only some engines have, by name; an engine refuses one that it does not know.
     """
 
     messages: tuple[Message, ...]
@@ -111,6 +112,7 @@ class Ask:
     style: str | None = None
     think: bool = False
     finish: bool = True
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,5 +159,82 @@ class Engine(Protocol):
     abilities: frozenset[Ability]
 
     def respond(self, ask: Ask) -> Iterator[Event]:
-        """Yields events until the ask is answered. Raises `CannotDo` or `BadInput` before any work starts."""
+        """Yields events until the ask is answered. Raises `CannotDo` or `BadInput` before any work starts.
+
+        Closing the iterator between two events cancels the work.
+        """
+        ...
+
+
+class BatchEngine(Engine, Protocol):
+    """An engine that answers several asks in one go."""
+
+    def batch_key(self, ask: Ask) -> Hashable | None:
+        """Asks of equal keys may go together; None: this one goes alone."""
+        ...
+
+    def respond_together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Event]]:
+        """Events of all asks, each with the position of its ask. The pictures equal those of `respond` for each alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the policy says at one stage. `clause`: its id in the policy file, None when nothing was found.
+
+    `reason` and `instead` are sentences for a person: why not, and what would be allowed. `categories`: the moderation
+    interface's names with scores in 0..1. `unseen`: what could not be inspected here, in words.
+    """
+
+    allowed: bool
+    stage: Literal["prompt", "inputs", "plan", "output"]
+    clause: str | None = None
+    reason: str = ""
+    instead: str = ""
+    categories: Mapping[str, float] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+
+
+class Policy(Protocol):
+    def judge(
+        self, stage: Literal["prompt", "inputs", "plan", "output"], ask: Ask, plan: Plan | None, drawn: Picture | None, moderation: str
+    ) -> Verdict:
+        """`moderation`: "auto" or "low". `drawn`: the finished picture at the stage "output"."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A picture that another was made from: its file as it was stored, and what it was to the new one."""
+
+    data: bytes
+    relation: Literal["parentOf", "inputTo", "componentOf"]
+    name: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a picture came to be, for its seal. `weights`: sha256 of the model's file, "" for a remote engine."""
+
+    action: Literal["created", "edited"]
+    engine: str
+    weights: str
+    seed: int
+    prompt: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    parents: tuple[Parent, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A picture's file, signed and marked. `id`: the mark it carries, hex. `data` is what a person gets, nothing else."""
+
+    data: bytes
+    id: str
+    media_type: str
+
+
+class Sealer(Protocol):
+    def seal(self, picture: Picture, record: Record, kind: str, quality: int | None) -> Sealed:
+        """`kind`: png, jpeg, webp, avif or gif. Raises `SaysoError` rather than give out an unsealed picture."""
         ...

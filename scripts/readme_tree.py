@@ -25,7 +25,7 @@ FOLDERS = {  # folders whose __init__.py says nothing or that have none, and wha
     "sayso/weights": "the bundled weights and their model card",
     "sayso/world/data": "art in five styles, fonts, names and words, with their licences",
 }
-SKIPPED = {".git", ".venv", "out", "build", "dist", "node_modules", "__pycache__"}
+SKIPPED = {".git", ".venv", "out", "build", "dist", "node_modules", "__pycache__", "runs/work"}
 CLOSED = {"docs", "tests", "sayso/weights", "sayso/world/data", ".ci"}  # listed as one line
 LONGEST = 92  # characters of a description
 
@@ -68,7 +68,7 @@ def rows(folder: Path, depth: int = 0) -> list[tuple[str, str]]:
         name = path.relative_to(ROOT).as_posix()
         if path.is_dir():
             hidden = path.name.startswith(".") and path.name != ".ci"
-            if path.name in SKIPPED or hidden or path.name.endswith(".egg-info") or not any(path.iterdir()):
+            if {path.name, name} & SKIPPED or hidden or path.name.endswith(".egg-info") or not any(path.iterdir()):
                 continue
             out.append(("  " * depth + path.name + "/", _folder(path)))
             if name not in CLOSED:
