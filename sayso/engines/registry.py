@@ -52,7 +52,9 @@ class BuiltIn:
             EngineInfo(
                 name="fake",
                 summary="test cards, the same for the same prompt and seed; no model, for trying things out",
-                abilities=frozenset({Ability.DRAW, Ability.TRANSPARENT, Ability.THINK}),
+                abilities=frozenset(
+                    {Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.ASK, Ability.TRANSPARENT, Ability.THINK}
+                ),
                 load=_load_fake,
                 missing=lambda: None,
             ),
