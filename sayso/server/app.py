@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import mimetypes
+import importlib
+import importlib.util
 import os
 import secrets
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from fastapi import FastAPI
 from prometheus_client import Counter, Histogram
-from starlette.staticfiles import StaticFiles
 
 from sayso import __version__
-from sayso.paths import PACKAGE
 from sayso.server import handlers, uploads
 from sayso.server.context import Context, off
 from sayso.server.guard import Guard, Rules
@@ -22,7 +20,7 @@ from sayso.server.routes import chat, conversations, health, images, neighbours,
 from sayso.studio.service import Studio
 from sayso.studio.settings import Settings, data_folder
 
-WEB = PACKAGE / "web"
+PAGES = "sayso.web.pages"
 SECRET = "link.key"
 ABOUT = (
     "OpenAI-compatible image interfaces under /v1 and the studio's own under /studio/v1. A field is obeyed or refused, never ignored. "
@@ -60,8 +58,8 @@ def rules(settings: Settings, studio: Studio) -> Rules:
     return Rules(hosts, frozenset(settings.origins), settings.body_mb * 2**20, seen=seen)
 
 
-def create(studio: Studio, web: Path = WEB) -> FastAPI:
-    """The application over a studio, which it starts and stops. `web`: the folder of the page, which may be absent."""
+def create(studio: Studio) -> FastAPI:
+    """The application over a studio, which it starts and stops; with the page, where the room web is installed."""
     settings = studio.settings
 
     @contextlib.asynccontextmanager
@@ -78,8 +76,7 @@ def create(studio: Studio, web: Path = WEB) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     handlers.install(app)
-    if web.is_dir():
-        mimetypes.add_type("text/javascript", ".js")
-        app.mount("/", StaticFiles(directory=web, html=True), name="web")
+    if importlib.util.find_spec("sayso.web") and importlib.util.find_spec(PAGES):
+        importlib.import_module(PAGES).mount(app)
     app.add_middleware(Guard, rules=rules(settings, studio))
     return app

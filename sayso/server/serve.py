@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import logging
 import sys
 import threading
 import time
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from sayso.studio.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-WELL_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,28 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="folder for the database and the pictures")
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of settings; see docs/settings.md")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
-
-
-class Lines(logging.Formatter):
-    """Each record as one line of JSON: time, level, message and what came with it. Prompts are never among it by default."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        told: dict[str, Any] = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)), "level": record.levelname.lower(),
-                                "logger": record.name, "message": record.getMessage()}
-        told |= {key: value for key, value in vars(record).items() if key not in WELL_KNOWN}
-        if record.exc_info:
-            told["trace"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False, default=str)
-
-
-def log(level: str) -> None:
-    """Sends our log to standard error as lines of JSON."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines())
-    logger = logging.getLogger("sayso")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level.upper())
-    logger.propagate = False
 
 
 def settings(args: argparse.Namespace) -> Settings:
@@ -68,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
         import uvicorn
 
         from sayso.server import app
-        from sayso.studio import service
+        from sayso.studio import logs, service
     except ImportError as error:
         raise BadInput(f"the server needs libraries that are not installed ({error.name}); run pip install 'sayso[serve]'") from error
     now = settings(args)
-    log(now.log_level)
+    logs.set_up(now.log_level, now.log_prompts)
     studio = service.build(now)
     config = uvicorn.Config(app.create(studio), host=now.host, port=now.port, log_config=None, access_log=False, server_header=False,
                             timeout_keep_alive=75, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=65_536)
