@@ -56,7 +56,8 @@ class Settings:
     director_key: str = _row("", "key for the director's API", secret=True)
     director_seconds: float = _row(20.0, "seconds to wait for the director's model before deciding by rules", 1, 600)
 
-    workers: int = _row(1, "threads that draw, each with an engine of its own; 0: none here, `sayso serve` elsewhere draws", 0, 64)
+    workers: int = _row(1, "threads that draw; engines that cannot draw twice at once are used by one at a time; 0: others draw", 0, 64)
+    preload: bool = _row(True, "bring the default engine into memory at the start")
     batch: int = _row(8, "pictures drawn together where an engine can", 1, 64)
     batch_wait_ms: int = _row(15, "milliseconds to wait for companions when the queue is empty behind a job", 0, 1000)
     lease_seconds: float = _row(30.0, "seconds after which the job of a silent worker goes to another", 1, 3600)
