@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import openai
-import pytest
 import uvicorn
 from PIL import Image
 
@@ -110,10 +109,3 @@ def serving(folder: Path, **changes: object) -> Iterator[Served]:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
-
-
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for all tests that leave it as they found it."""
-    with serving(tmp_path_factory.mktemp("served")) as running:
-        yield running

@@ -14,9 +14,6 @@ from PIL import Image
 
 from tests.server_kit import Served, picture, png
 
-pytest_plugins = ("tests.server_kit",)
-
-
 def image_of(text: str | None) -> Image.Image:
     assert text is not None
     return Image.open(io.BytesIO(base64.b64decode(text)))

@@ -16,7 +16,7 @@ from sayso import __version__
 from sayso.server import handlers, uploads
 from sayso.server.context import Context, off
 from sayso.server.guard import Guard, Rules
-from sayso.server.routes import chat, conversations, health, images, neighbours, responses, studio_gallery, studio_talk
+from sayso.server.routes import chat, conversations, health, images, neighbours, responses, studio_admin, studio_gallery, studio_talk
 from sayso.studio.service import Studio
 from sayso.studio.settings import Settings, data_folder
 
@@ -26,7 +26,8 @@ ABOUT = (
     "OpenAI-compatible image interfaces under /v1 and the studio's own under /studio/v1. A field is obeyed or refused, never ignored. "
     "Errors are {\"error\": {message, type, param, code}}."
 )
-ROUTERS = (images.router, responses.router, conversations.router, chat.router, neighbours.router, studio_talk.router, studio_gallery.router, health.router)
+ROUTERS = (images.router, responses.router, conversations.router, chat.router, neighbours.router, studio_talk.router, studio_gallery.router, studio_admin.router,
+           health.router)
 
 
 def link_secret(settings: Settings) -> bytes:

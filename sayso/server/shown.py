@@ -28,7 +28,7 @@ class Shower:
             id=row.id, created_at=row.created, width=row.width, height=row.height, media_type=row.media_type, bytes=row.bytes, kind="drawn",
             url=self.here.link(self.call, self.owner, row.id), prompt=row.prompt, revised_prompt=row.revised_prompt, engine=row.engine, seed=row.seed,
             seal=row.seal or None, action=row.action, favourite=row.favourite, conversation=row.conversation, turn=row.turn, job=row.job,
-            parents=list(row.parents))
+            parents=list(row.parents), settings=dict(row.settings))
 
     def upload(self, row: StoredFile) -> schemas.Picture:
         return schemas.Picture(id=row.id, created_at=row.created, width=row.width, height=row.height, media_type=row.media_type, bytes=row.bytes,

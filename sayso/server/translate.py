@@ -46,6 +46,11 @@ def flat(kind: str | None, svg: Svg | None, param: str = "output_format") -> Lit
     return "webp" if kind == "webp" else "jpeg" if kind == "jpeg" else "png"
 
 
+def pressed(kind: str | None, compression: int | None) -> int | None:
+    """Compression for the studio: a png has none, and the 100 that the interface allows there means just that."""
+    return compression if kind in ("webp", "jpeg") else None
+
+
 def extras(fidelity: str | None, options: Mapping[str, object] | None) -> dict[str, object]:
     """Options of the engine. Low fidelity is what every engine does; high is for the engine to obey or refuse."""
     return {**(options or {}), **({"input_fidelity": "high"} if fidelity == "high" else {})}
@@ -69,7 +74,7 @@ def drawing(looks: Looks, here: Context, prompt: str, shown: tuple[str, ...] = (
         finish=looks.finish is not False,
         mask=mask,
         format=flat(looks.output_format, getattr(looks, "svg", None)),
-        compression=looks.output_compression,
+        compression=pressed(looks.output_format, looks.output_compression),
         moderation=looks.moderation or "auto",
         previews=looks.partial_images or 0,
         person=looks.safety_identifier or looks.user or "",
@@ -90,7 +95,7 @@ def tooled(tool: ImageTool, here: Context, model: str | None) -> dict[str, Any]:
         "background": tool.background or "auto",
         "finish": tool.finish is not False,
         "format": flat(tool.output_format, tool.svg, "tools.0.output_format"),
-        "compression": tool.output_compression,
+        "compression": pressed(tool.output_format, tool.output_compression),
         "moderation": tool.moderation or "auto",
         "previews": tool.partial_images or 0,
         "options": extras(tool.input_fidelity, None),

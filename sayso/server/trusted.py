@@ -36,6 +36,11 @@ def judge(words: Sequence[str], pictures: Sequence[Picture]) -> Verdict:
     return verdict if not verdict.allowed or not pictures else judge.judge("inputs", ask, None, None, "auto")
 
 
+def findings(data: bytes) -> list[Any]:
+    """Everything that can be told about a file: rows with kind, sentence and facts. Raises BadInput for what is no picture."""
+    return list(_room("verify").check(data, _room("plugin").sealer()))
+
+
 def provenance(data: bytes) -> list[Mapping[str, Any]]:
     """Rows of a content provenance check. Raises BadInput for what is no picture."""
     sealer, verify, manifests = _room("plugin").sealer(), _room("verify"), _room("provenance")

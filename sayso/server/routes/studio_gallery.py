@@ -1,19 +1,17 @@
-"""The studio interface: pictures, the arena, engines, settings and limits, and everything of one owner."""
+"""The studio interface: pictures, what a file says of its origin, and the arena."""
 
 from __future__ import annotations
 
 import random
 import secrets
 import time
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi import Request as Call
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from sayso import __version__
-from sayso.server import arena, catalog, forms, shown, uploads
+from sayso.server import arena, forms, trusted, uploads
 from sayso.server.context import Caller, Context, Here, off
 from sayso.server.errors import ApiError, missing
 from sayso.server.handlers import ERRORS, body_document
@@ -67,6 +65,28 @@ async def one(call: Call, picture: Id, owner: Caller, here: Here) -> schemas.Pic
 async def content(picture: Id, owner: Caller, here: Here) -> Response:
     data, kind = await off(here.studio.data, owner, picture)
     return file_answer(data, kind, 3600)
+
+
+@router.get("/pictures/{picture}/seal", response_model=schemas.Seal, summary="How a drawn picture came to be, and what its file says of that")
+async def seal(call: Call, picture: Id, owner: Caller, here: Here) -> schemas.Seal:
+    row = await off(here.studio.picture, owner, picture)
+    data, _ = await off(here.studio.data, owner, picture)
+    show = Shower(call, here, owner)
+    parents = [schemas.ParentShown(id=name, picture=await off(show.picture, name)) for name in row.parents]
+    findings = [schemas.Finding(kind=one.kind, sentence=one.sentence, facts=dict(one.facts)) for one in await off(trusted.findings, data)]
+    return schemas.Seal(picture=show.drawn(row), weights=row.weights, mark=row.seal or None, parents=parents, findings=findings)
+
+
+@router.post("/verify", response_model=schemas.Findings, summary="What can be told about any file: manifests, marks, look-alikes",
+             openapi_extra=body_document({"multipart/form-data": (ONE_FILE, {})}))
+async def verify(call: Call, owner: Caller, here: Here) -> schemas.Findings:
+    _, files = await forms.read(call, forms.Nothing, {"file": 1})
+    if not files["file"]:
+        raise ApiError(400, "Missing required parameter: 'file'; add a file.", param="file", code="missing_required_parameter")
+    data = files["file"][0][1]
+    await off(uploads.decode, data, "file", here.limits)
+    found = await off(trusted.findings, data)
+    return schemas.Findings(findings=[schemas.Finding(kind=one.kind, sentence=one.sentence, facts=dict(one.facts)) for one in found])
 
 
 @router.put("/pictures/{picture}/favourite", response_model=schemas.Picture)
@@ -170,64 +190,3 @@ def _standings(here: Context, owner: Key) -> schemas.Standings:
     rows = [schemas.Standing(engine=r.engine, rating=round(r.rating, 1), low=round(r.low, 1), high=round(r.high, 1), votes=r.votes)
             for r in arena.standings(ballots)]
     return schemas.Standings(data=rows, votes=len(ballots))
-
-
-@router.get("/engines", response_model=schemas.EngineList, tags=["Studio: engines"])
-async def engines(owner: Caller, here: Here) -> schemas.EngineList:
-    rows = await off(here.studio.engines)
-    data = [schemas.EngineState(name=row.name, summary=row.summary, abilities=sorted(a.value for a in row.abilities), default=row.default,
-                                missing=row.missing, loaded=row.loaded, busy=row.busy, megabytes=row.megabytes) for row in rows]
-    return schemas.EngineList(data=data, megabytes=sum(row.megabytes for row in rows if row.loaded), megabytes_budget=here.settings.memory_mb or None)
-
-
-def _admin(owner: Key) -> None:
-    if not owner.admin:
-        raise ApiError(403, "this key may not load and unload engines; ask with an admin's", code="not_allowed")
-
-
-@router.post("/engines/{name}/load", response_model=schemas.EngineList, tags=["Studio: engines"], summary="Bring an engine into memory")
-async def load(name: Id, owner: Caller, here: Here) -> schemas.EngineList:
-    _admin(owner)
-    await off(here.studio.load_engine, name)
-    return await engines(owner, here)
-
-
-@router.post("/engines/{name}/unload", response_model=schemas.EngineList, tags=["Studio: engines"], summary="Free an engine's memory")
-async def unload(name: Id, owner: Caller, here: Here) -> schemas.EngineList:
-    _admin(owner)
-    await off(here.studio.unload_engine, name)
-    return await engines(owner, here)
-
-
-@router.get("/server", response_model=schemas.ServerShown, tags=["Studio: server"], summary="Version, default engine, who is calling, and the bounds")
-async def server(owner: Caller, here: Here) -> schemas.ServerShown:
-    now, studio = here.settings, here.studio
-    limits = schemas.LimitsShown(
-        body_bytes=now.body_mb * 2**20, file_bytes=here.limits.file_bytes, pixels=here.limits.pixels, side=here.limits.side, prompt_characters=now.prompt,
-        pictures_at_once=now.count, references=now.inputs, pictures_per_day=owner.quota or now.quota or None,
-        pictures_today=await off(studio.used_today, owner), requests_per_minute=owner.rate or now.rate or None, urls_allowed=now.urls)
-    return schemas.ServerShown(version=__version__, default_engine=now.engine, key_required=studio.demands_keys(), owner=owner.name or owner.id, limits=limits)
-
-
-@router.get("/settings", response_model=schemas.SettingList, tags=["Studio: server"], summary="Every setting as it is; secrets are hidden")
-async def settings(owner: Caller, here: Here) -> schemas.SettingList:
-    _admin(owner)
-    return schemas.SettingList(data=shown.settings(here.settings))
-
-
-@router.get("/names", response_model=dict[str, str], tags=["Studio: engines"], summary="Every model name that is answered to, and its engine")
-async def names(owner: Caller, here: Here) -> dict[str, str]:
-    return catalog.names(await off(here.table), here.aliases, here.default)
-
-
-@router.get("/everything", response_class=Response, tags=["Studio: server"], summary="All that is kept of the caller, as a ZIP",
-            responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "The archive."}})
-async def export(owner: Caller, here: Here) -> Response:
-    archive: Iterator[bytes] = here.studio.export(owner)
-    return StreamingResponse(archive, media_type="application/zip", headers={"Content-Disposition": 'attachment; filename="sayso.zip"'})
-
-
-@router.delete("/everything", response_model=schemas.Erased, tags=["Studio: server"], summary="Delete all that is kept of the caller")
-async def erase(owner: Caller, here: Here) -> schemas.Erased:
-    await off(here.studio.erase, owner)
-    return schemas.Erased()

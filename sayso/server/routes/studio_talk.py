@@ -18,7 +18,7 @@ from sayso.server.references import Reader
 from sayso.server.schemas import studio as schemas
 from sayso.server.schemas.common import Deleted
 from sayso.server.shown import Shower, conversation
-from sayso.server.translate import MEANT, extras, sides, thinking
+from sayso.server.translate import MEANT, extras, pressed, sides, thinking
 from sayso.storage.rows import JobEvent, Key
 from sayso.studio.requests import Ref, Request, Said
 from sayso.types import Text
@@ -105,7 +105,7 @@ async def asked(here: Context, owner: Key, name: str | None, body: schemas.NewTu
         size=sides(wish.size, here, "wish.size"), count=wish.count or 1, seed=wish.seed, steps=wish.steps, guidance=wish.guidance,
         quality=MEANT.get(wish.quality or "auto", wish.quality or "auto"), background=wish.background_color or wish.background or "auto",
         mask=wish.mask, style=wish.style, think=thinking(wish.complexity, wish.think), finish=wish.finish is not False,
-        format=wish.output_format or "png", compression=wish.output_compression, moderation=wish.moderation or "auto",
+        format=wish.output_format or "png", compression=pressed(wish.output_format, wish.output_compression), moderation=wish.moderation or "auto",
         previews=PARTIALS if body.partial_images is None else body.partial_images, options=extras(wish.input_fidelity, wish.engine_options))
 
 

@@ -137,6 +137,7 @@ class Picture(Answer):
     turn: str | None = None
     job: str | None = None
     parents: list[str] = Field(default_factory=list, description="Pictures that it was made from.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="What it was drawn with: steps, style …")
 
 
 class PictureList(Answer):
@@ -294,3 +295,55 @@ class Standings(Answer):
 
 class Erased(Answer):
     erased: Literal[True] = True
+
+
+class ParentShown(Answer):
+    id: str
+    picture: Picture | None = Field(description="null when it was deleted.")
+
+
+class Finding(Answer):
+    kind: str
+    sentence: str
+    facts: dict[str, Any]
+
+
+class Findings(Answer):
+    findings: list[Finding] = Field(description="Each apart; finding nothing proves nothing.")
+
+
+class Seal(Answer):
+    picture: Picture
+    weights: str = Field(description="SHA-256 of the model's file; empty for a remote engine.")
+    mark: str | None
+    parents: list[ParentShown]
+    findings: list[Finding]
+
+
+class KeyShown(Answer):
+    id: str
+    name: str
+    hint: str = Field(description="How the secret begins.")
+    admin: bool
+    rate: int = Field(description="Requests a minute; 0: the setting's.")
+    quota: int = Field(description="Pictures a day; 0: the setting's.")
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+
+
+class KeyList(Answer):
+    data: list[KeyShown]
+
+
+class NewKey(Strict):
+    name: Title
+    admin: bool | None = None
+    rate: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    quota: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(default=None, description="Until it expires; left out: never.")
+
+
+class KeyMade(Answer):
+    key: KeyShown
+    secret: str
