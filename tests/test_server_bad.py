@@ -110,7 +110,7 @@ def test_bad_bodies(served: Served, body: bytes, kind: str) -> None:
         refused(served, httpx2.post(f"{served.base}/{path}", content=body, headers={"content-type": kind}), before)
 
 
-@pytest.mark.parametrize("path", ["files/..%2f..%2fetc%2fpasswd", "files/file-..", "files/%00", "files/file-x%00", "responses/../files", "responses/resp_x",
+@pytest.mark.parametrize("path", ["files/..%2f..%2fetc%2fpasswd", "files/file-..", "files/%00", "files/file-x%00", "responses/resp_x",
                                   "conversations/%2e%2e", "pictures/ig_x/content", "nothing", "models/..%2f..%2fx",
                                   "pictures/..%2f/content?owner=local&expires=99999999999&signature=%ff"])
 def test_bad_paths(served: Served, path: str) -> None:
