@@ -128,7 +128,7 @@ class Queue:
                 t.jobs.c.priority > job.priority, and_(t.jobs.c.priority == job.priority, t.jobs.c.created < job.created)))
             return as_row(Job, vars(job) | {"position": tx.scalar(ahead) or 0})
 
-    def list(self, owner: str, state: str | None, cursor: str | None, limit: int) -> Page[Job]:
+    def browse(self, owner: str, state: str | None, cursor: str | None, limit: int) -> Page[Job]:
         query = select(t.jobs).where(t.jobs.c.owner == owner)
         if state is not None:
             query = query.where(t.jobs.c.state == state)

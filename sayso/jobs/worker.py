@@ -179,7 +179,7 @@ class Workers:
         try:
             try:
                 engine = self.keeper.engine(name)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the job must end
                 self._fail(runs[0], error)
                 return True
             runs += self._companions(worker, engine, runs[0])
@@ -206,8 +206,8 @@ class Workers:
             return []
         try:
             key = self.performer.batch_key(engine, first.job)
-        except Exception:
-            return []  # the job itself will tell what is wrong with it
+        except Exception:  # noqa: BLE001 - the job itself will tell what is wrong with it
+            return []
         if key is None:
             return []
         if self._recent > 1:
@@ -234,7 +234,7 @@ class Workers:
     def _work(self, engine: Engine, runs: list[Run]) -> None:
         try:
             self.performer.perform(engine, runs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, every job must end
             left = [run for run in runs if not run.over and run.error is None]
             if len(left) > 1 and not isinstance(error, Stopped | LeaseLost | StorageFull):
                 LOG.warning("a batch failed and is drawn one by one", extra={"engine": engine.name, "error": type(error).__name__})
@@ -310,7 +310,7 @@ class Workers:
                 time.sleep(0.1)
             try:
                 self._beat_once()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the next beat may come through
                 LOG.warning("a heartbeat failed", extra={"error": type(error).__name__})
 
     def _beat_once(self) -> None:

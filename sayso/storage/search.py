@@ -5,6 +5,7 @@ Latin words are folded (case, accents) and found by their beginning; Chinese is 
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 
@@ -31,7 +32,7 @@ def index_words(text: str) -> list[str]:
     for piece in PIECES.findall(fold(text)):
         if HAN.match(piece):
             found.update(dict.fromkeys(piece))
-            found.update(dict.fromkeys(a + b for a, b in zip(piece, piece[1:], strict=False)))
+            found.update(dict.fromkeys(a + b for a, b in itertools.pairwise(piece)))
         else:
             found[piece[:LONGEST]] = None
         if len(found) >= MOST:
@@ -48,7 +49,7 @@ def query_words(text: str) -> list[tuple[str, bool]]:
         elif len(piece) == 1:
             out.append((piece, False))
         else:
-            out += [(a + b, False) for a, b in zip(piece, piece[1:], strict=False)]
+            out += [(a + b, False) for a, b in itertools.pairwise(piece)]
     return list(dict.fromkeys(out))[:32]
 
 

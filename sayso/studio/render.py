@@ -140,7 +140,7 @@ class Render:
             return None
         request = requests.from_json(job.request)
         ask = ask_of(request, direction, (), lambda name: self.pictures.pixels(job.owner, name))
-        return engine.batch_key(replace(ask, count=1))  # type: ignore[no-any-return, attr-defined]
+        return engine.batch_key(replace(ask, count=1))  # type: ignore[attr-defined]
 
     def perform(self, engine: Engine, runs: Sequence[Run]) -> None:
         works = [self._work(run) for run in runs]
@@ -195,7 +195,7 @@ class Render:
                     self._hear(engine, work, index, event, len(units))
                 except StorageFull:
                     raise
-                except Exception as error:  # it is this job's own; its companions go on
+                except Exception as error:  # noqa: BLE001 - it is this job's own; its companions go on
                     work.run.error = error
         finally:
             _close(events)
@@ -300,9 +300,8 @@ class Render:
         return sizes.on_white(picture) if work.request.background == "opaque" else picture
 
     def _described(self, engine: Engine, work: Work, seed: int, parents: tuple[Parent, ...]) -> Record:
-        action = "edited" if work.direction.action == "edited" else "created"
         weights = str(getattr(engine, "sha", ""))
-        return Record(action, engine.name, weights, seed, work.direction.prompt, _settings(work.request, work.direction), parents)
+        return Record("edited" if work.direction.action == "edited" else "created", engine.name, weights, seed, work.direction.prompt, _settings(work.request, work.direction), parents)
 
     def _parents(self, work: Work) -> tuple[Parent, ...]:
         out = []

@@ -236,7 +236,7 @@ class Studio:
         return self.queue.get(owner.id, job)
 
     def jobs(self, owner: Key, *, state: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[Job]:
-        return self.queue.list(owner.id, state, cursor, limit)
+        return self.queue.browse(owner.id, state, cursor, limit)
 
     def log(self, owner: Key, job: str, after: int = 0) -> tuple[JobEvent, ...]:
         """The events so far with seq > after."""

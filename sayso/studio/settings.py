@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 import types
@@ -97,16 +98,14 @@ def _read(name: str, kind: Any, value: object) -> object:
         words = value.split(",") if isinstance(value, str) else value
         if isinstance(words, list | tuple) and all(isinstance(word, str) for word in words):
             return tuple(word.strip() for word in words if word.strip())
-    elif plain is str and isinstance(value, str) and "\0" not in value:
-        return value
-    elif plain is bool and isinstance(value, bool):
+    elif (plain is str and isinstance(value, str) and "\0" not in value) or (plain is bool and isinstance(value, bool)):
         return value
     elif plain in (int, float) and isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
             number = plain(value)
         except ValueError:
-            number = None
-        if number is not None and number == number and (plain is float or not isinstance(value, float)):
+            number = math.nan
+        if not math.isnan(number) and (plain is float or not isinstance(value, float)):
             return number
     wanted = {bool: "yes or no", int: "a whole number", float: "a number", str: "text"}.get(plain, "a list of words")
     raise BadInput(f"the setting {name} is {value!r}; it must be {wanted}")

@@ -85,7 +85,7 @@ class Upkeep:
             self.check_room()
         except SaysoError as error:
             return str(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - any reason is a reason
             return f"the database does not answer ({type(error).__name__})"
         if self.workers.full:
             return "the disk is full"
@@ -101,7 +101,7 @@ class Upkeep:
                 if time.monotonic() - swept > SWEEP_SECONDS:
                     self.shelf.sweep()
                     swept = time.monotonic()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the next round may come through
                 LOG.warning("upkeep failed and is tried again", extra={"error": type(error).__name__})
 
     def once(self) -> None:
