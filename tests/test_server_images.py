@@ -19,6 +19,10 @@ def image_of(text: str | None) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text)))
 
 
+def decoded(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+
+
 def pixels_of(text: str | None) -> np.ndarray:
     return np.asarray(image_of(text).convert("RGBA"))
 
