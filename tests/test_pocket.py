@@ -143,7 +143,7 @@ def test_asks_drawn_together_equal_those_drawn_alone(engine: PocketEngine, exact
             assert (a.index, a.seed, a.picture.origin) == (b.index, b.seed, b.picture.origin)
             apart = np.abs(a.picture.pixels.astype(int) - b.picture.pixels.astype(int))
             if exact:
-                assert apart.max() <= 2 and apart.mean() < 0.01
+                assert apart.max() <= 8 and apart.mean() < 0.01
             else:  # bf16 products round differently in another batch
                 assert apart.mean() < 2.0
 

@@ -18,7 +18,7 @@ class Bucket:
         try:
             import boto3
         except ImportError as error:
-            raise BadInput("pictures in S3 need boto3; install sayso[s3]") from error
+            raise BadInput("pictures in S3 need boto3; install sayso[serve]") from error
         self.bucket, _, prefix = place.removeprefix("s3://").partition("/")
         if not self.bucket:
             raise BadInput(f'"{place}" names no bucket; write s3://bucket/prefix')

@@ -41,7 +41,7 @@ class Direction:
 
     `pictures`: ids shown to the engine, first the one that is edited. `width`, `height`: asked of the engine; `fit`: the
     exact size of the finished picture, None = as it comes. `mask`: id; `obeys`: the engine itself keeps to masks.
-    `answer`: words to say instead of asking an engine.
+    `answer`: words to say instead of asking an engine. `quality`: for an engine that knows the word.
     """
 
     action: Action
@@ -57,6 +57,7 @@ class Direction:
     mask: str | None = None
     obeys: bool = False
     answer: str | None = None
+    quality: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"pictures": list(self.pictures), "fit": None if self.fit is None else list(self.fit)}
@@ -222,7 +223,10 @@ class Director:
         if len(direction.prompt) > info.prompt_limit:
             raise BadInput(f'the prompt has {len(direction.prompt):,} characters and the engine "{info.name}" reads {info.prompt_limit:,}; '
                            "shorten it")
-        return replace(direction, engine=info.name, steps=self._steps(request), obeys=Ability.MASK in info.abilities)
+        quality = _quality(request)
+        known = "quality" in info.options
+        steps = request.steps if request.steps is not None or quality is None or known else int(getattr(self.settings, f"steps_{quality}"))
+        return replace(direction, engine=info.name, steps=steps, quality=quality if known else None, obeys=Ability.MASK in info.abilities)
 
     def _able(self, request: Request, needs: set[Ability]) -> list[EngineInfo]:
         """The engines that can and are ready, the default first. Raises Unknown, or CannotDo for a named one that is not ready."""
@@ -247,15 +251,13 @@ class Director:
         wanted = " and ".join(words[need] for need in sorted(needs, key=lambda a: a.value))
         return f"no engine here can {wanted}; offer one that can, or ask for something else"
 
-    def _steps(self, request: Request) -> int | None:
-        if request.steps is not None:
-            return request.steps
-        quality = {"standard": "medium", "hd": "high"}.get(request.quality, request.quality)
-        if quality == "auto":
-            return None
-        if quality not in ("low", "medium", "high", "xhigh", "max"):
-            raise Unknown("quality", request.quality, ("auto", "low", "medium", "high", "xhigh", "max"))
-        return int(getattr(self.settings, f"steps_{quality}"))
+
+def _quality(request: Request) -> str | None:
+    """The quality asked for, None for auto. Raises Unknown."""
+    quality = {"standard": "medium", "hd": "high"}.get(request.quality, request.quality)
+    if quality not in ("auto", "low", "medium", "high", "xhigh", "max"):
+        raise Unknown("quality", request.quality, ("auto", "low", "medium", "high", "xhigh", "max"))
+    return None if quality == "auto" else quality
 
 
 def _said(message: Said) -> str:

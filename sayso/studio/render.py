@@ -117,10 +117,11 @@ def ask_of(request: Request, direction: Direction, talk: Sequence[Said], picture
         if direction.obeys and (shown[0].width, shown[0].height) != (direction.width, direction.height):
             shown[0] = sizes.fit(shown[0], direction.width, direction.height)
             mask = masks.resized(mask, direction.width, direction.height)
+    options = dict(request.options) | ({"quality": direction.quality} if direction.quality is not None else {})
     parts: tuple[Part, ...] = (*shown, Text(direction.prompt))
     return Ask(
         (Message("user", parts),), "picture", direction.width, direction.height, request.count, seed, direction.steps, request.guidance,
-        direction.background, mask if direction.obeys else None, request.style, request.think, request.finish, dict(request.options),
+        direction.background, mask if direction.obeys else None, request.style, request.think, request.finish, options,
     )
 
 
