@@ -93,10 +93,10 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, **changes: object) -> Iterator[Served]:
-    """A server over a folder, with settings of one's own; stopped at the end."""
+def serving(folder: Path, *plugins: object, **changes: object) -> Iterator[Served]:
+    """A server over a folder, with plugins and settings of one's own; stopped at the end."""
     given = {"data": str(folder), "engine": "fake", "engines": ("fake", "pocket"), "port": 0, "keep_alive_seconds": 0.5, "free_mb": 0, **changes}
-    studio = service.build(settings.load(environ={}, **given))
+    studio = service.build(settings.load(environ={}, **given), *plugins)
     config = uvicorn.Config(app.create(studio), port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2)
     socket = config.bind_socket()
     server = uvicorn.Server(config)

@@ -36,7 +36,7 @@ from sayso.server.schemas.neighbours import (
 )
 from sayso.storage.rows import StoredFile
 from sayso.studio.service import EngineState
-from sayso.types import Picture
+from sayso.types import Picture, Policy
 
 router = APIRouter(prefix="/v1", responses=ERRORS)
 PURPOSES = ("vision", "user_data")
@@ -148,12 +148,13 @@ async def moderations(body: ModerationRequest, owner: Caller, here: Here) -> Mod
                 words.append(part.text)
         if words or pictures:
             asked.append((words, pictures))
-    results = [await _judged(words, pictures) for words, pictures in asked]
+    policy = here.studio.rooms.door.policy
+    results = [await _judged(policy, words, pictures) for words, pictures in asked]
     return ModerationAnswer(id=f"modr-{secrets.token_hex(12)}", model=catalog.MODERATION_NAMES[-1], results=results)
 
 
-async def _judged(words: list[str], pictures: list[Picture]) -> ModerationResult:
-    verdict = await off(trusted.judge, words, pictures)
+async def _judged(policy: Policy, words: list[str], pictures: list[Picture]) -> ModerationResult:
+    verdict = await off(trusted.judge, policy, words, pictures)
     scores = {**dict.fromkeys(CATEGORIES, 0.0), **{name: float(score) for name, score in verdict.categories.items()}}
     kinds = [kind for kind, there in (("text", words), ("image", pictures)) if there]
     return ModerationResult(
