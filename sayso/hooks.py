@@ -21,7 +21,8 @@ class EngineInfo:
     `load`: device ("cpu", "cuda" or None = choose) → the engine; raises BadWeights or CannotDo.
     `missing`: what keeps it from being loaded here, as a clause for a person, or None when it is ready.
     `knows`: slugs of the drawn world's concepts that it was trained on; None for an engine without such a list.
-    `prompt_limit`: characters of one prompt.
+    `prompt_limit`: characters of one prompt. `options`: names of `Ask.options` that it knows; one that knows "quality" gets
+    a quality as it was asked for, others get it as a number of steps.
     """
 
     name: str
@@ -31,6 +32,7 @@ class EngineInfo:
     missing: Callable[[], str | None]
     knows: Callable[[], frozenset[str]] | None = None
     prompt_limit: int = 4000
+    options: frozenset[str] = frozenset()
 
 
 class Hooks:

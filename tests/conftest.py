@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.server_kit import Served
 
 settings.register_profile("sayso", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("sayso")
@@ -52,3 +56,12 @@ def tesseract() -> str:
     if missing := {"eng", "chi_sim"} - set(known):
         pytest.skip(f"Tesseract lacks the languages {sorted(missing)}")
     return path
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One running server for all tests that leave it as they found it."""
+    from tests.server_kit import serving
+
+    with serving(tmp_path_factory.mktemp("served")) as running:
+        yield running

@@ -124,8 +124,8 @@ def square(alpha: int, side: int = 8) -> Picture:
 
 
 def test_a_mask_is_where_nothing_is_left() -> None:
-    where = uploads.mask_of(square(0), square(255))
-    assert where.sum() == 4 and where[2, 2]
+    where = uploads.mask_of(square(0), square(255)).pixels[..., 3]
+    assert (where == 0).sum() == 4 and where[2, 2] == 0 and set(where.ravel()) == {0, 255}
     with pytest.raises(ApiError, match="no fully transparent pixel"):
         uploads.mask_of(square(1), square(255))
     with pytest.raises(ApiError, match="the mask is 9x9 but the first image is 8x8"):

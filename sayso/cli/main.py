@@ -28,11 +28,13 @@ COMMANDS = (
     Command("draw", "draw a picture from words", "sayso.cli.draw"),
     Command("concepts", "what the model knows, searchable in English and Chinese", "sayso.cli.concepts"),
     Command("engines", "the engines that are installed and what each can do", "sayso.cli.engines"),
+    Command("serve", "the OpenAI-compatible server and the studio", "sayso.server.serve"),
     Command("train", "train a model in the drawn world", "sayso.training.run"),
     Command("train finisher", "train the upscaler that finishes pictures", "sayso.training.finish_run"),
     Command("eval world", "the score of a model on held-out prompts", "sayso.evals.world"),
     Command("eval judge", "how right the judge is on pictures whose content is known", "sayso.evals.judge"),
     Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),
+    Command("bench server", "pictures per second and waiting times of the server, beside the engine alone", "sayso.server.bench"),
 )
 INTERRUPTED = 130
 

@@ -121,6 +121,7 @@ class FakeEngine:
 
     name = "fake"
     abilities = ABILITIES
+    parallel = 64  # it keeps nothing between asks
 
     def respond(self, ask: Ask) -> Iterator[Event]:
         """Events in the order Said, Thought (when asked to think), then for each picture its Steps, each but the last with a

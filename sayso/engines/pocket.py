@@ -6,7 +6,7 @@ and said so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,15 @@ class Canvas:
     height: int
 
 
+@dataclass(frozen=True)
+class Order:
+    """An ask that was found fit to be drawn."""
+
+    prompt: str
+    canvas: Canvas
+    how: Sampling
+
+
 class PocketEngine:
     """See the module's docstring. `concepts`: slugs that the model was trained on; `sha`: hash of its weights."""
 
@@ -60,54 +69,69 @@ class PocketEngine:
 
     def respond(self, ask: Ask) -> Iterator[Event]:
         """Draws `ask.count` pictures with seeds ask.seed, ask.seed + 1, … Raises CannotDo or BadInput before any work."""
-        prompt = worded(ask)
-        canvas = self._canvas(ask)
+        return self._respond(ask, self._order(ask))
+
+    def batch_key(self, ask: Ask) -> Hashable:
+        """Asks of one canvas, one number of steps and one guidance go together. Raises as `respond`."""
+        order = self._order(ask)
+        return order.canvas.rows, order.canvas.columns, order.how
+
+    def respond_together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Event]]:
+        """Each ask's events with its place; all asks have one `batch_key`. Raises as `respond`, before any work."""
+        orders = [self._order(ask) for ask in asks]
+        if len({(order.canvas.rows, order.canvas.columns, order.how) for order in orders}) > 1:
+            raise BadInput("these asks differ in canvas, steps or guidance and cannot be drawn together; draw them apart")
+        return self._together(list(asks), orders)
+
+    def _order(self, ask: Ask) -> Order:
+        """What is to be drawn; raises CannotDo or BadInput."""
+        prompt, canvas = worded(ask), self._canvas(ask)
         how = Sampling(ask.steps or STEPS, GUIDANCE if ask.guidance is None else ask.guidance)
         if how.guidance < 0 or how.steps < 1:
             raise BadInput(f"{how.steps} steps with guidance {how.guidance} cannot be drawn; take at least 1 step and guidance 0 or more")
-        return self._respond(ask, prompt, canvas, how)
+        return Order(prompt, canvas, how)
 
-    def _respond(self, ask: Ask, prompt: str, canvas: Canvas, how: Sampling) -> Iterator[Event]:
-        for remark in self.remarks(prompt):
-            yield Said(remark)
-        batches = [range(i, min(i + BATCH, ask.count)) for i in range(0, ask.count, BATCH)]
-        for nth, batch in enumerate(batches):
-            seeds = [(ask.seed + i) % 2**63 for i in batch]
-            states = draw(
-                self.model,
-                self.pieces,
-                [prompt] * len(seeds),
-                seeds,
-                canvas.rows,
-                canvas.columns,
-                self.canvas.patch,
-                how,
-                self.text_limit,
-                self.dtype,
-            )
-            last = None
-            for step, last in enumerate(states, 1):
-                yield Step(nth * how.steps + step, len(batches) * how.steps)
-                if step < how.steps and step * 4 % how.steps < 4:
-                    for i, pixels in zip(batch, decode(last), strict=True):
-                        yield Preview(i, Picture(_fit(pixels, canvas.width, canvas.height)))
-            assert last is not None
-            for i, seed, pixels in zip(batch, seeds, self._finished(last, ask, canvas), strict=True):
-                origin = {"engine": self.name, "weights": self.sha, "seed": seed, "steps": how.steps, "guidance": how.guidance}
-                yield Drew(i, Picture(pixels, origin), seed)
+    def _respond(self, ask: Ask, order: Order) -> Iterator[Event]:
+        for _, event in self._together([ask], [order]):
+            yield event
+
+    def _together(self, asks: list[Ask], orders: list[Order]) -> Iterator[tuple[int, Event]]:
+        for place, order in enumerate(orders):
+            for remark in self.remarks(order.prompt):
+                yield place, Said(remark)
+        wanted = [(place, i) for place, ask in enumerate(asks) for i in range(ask.count)]
+        for start in range(0, len(wanted), BATCH):
+            yield from self._batch(asks, orders, wanted[start:start + BATCH])
+
+    def _batch(self, asks: list[Ask], orders: list[Order], batch: list[tuple[int, int]]) -> Iterator[tuple[int, Event]]:
+        """`batch`: (ask, picture of that ask), of one canvas and one way of sampling."""
+        canvas, how = orders[batch[0][0]].canvas, orders[batch[0][0]].how
+        seeds = [(asks[place].seed + i) % 2**63 for place, i in batch]
+        prompts = [orders[place].prompt for place, _ in batch]
+        states = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, self.canvas.patch, how, self.text_limit, self.dtype)
+        last = None
+        for step, last in enumerate(states, 1):
+            for place in dict.fromkeys(place for place, _ in batch):
+                done = min(i for p, i in batch if p == place) // BATCH  # batches of this ask that came before
+                yield place, Step(done * how.steps + step, -(-asks[place].count // BATCH) * how.steps)
+            if step < how.steps and step * 4 % how.steps < 4:
+                for (place, i), pixels in zip(batch, decode(last), strict=True):
+                    yield place, Preview(i, Picture(_fit(pixels, orders[place].canvas.width, orders[place].canvas.height)))
+        assert last is not None
+        for (place, i), seed, state in zip(batch, seeds, last, strict=True):
+            pixels = self._finished(state, asks[place].finish, orders[place].canvas)
+            origin = {"engine": self.name, "weights": self.sha, "seed": seed, "steps": how.steps, "guidance": how.guidance}
+            yield place, Drew(i, Picture(pixels, origin), seed)
 
     @torch.no_grad()
-    def _finished(self, x: torch.Tensor, ask: Ask, canvas: Canvas) -> list[np.ndarray]:
-        """[B, 4, H, W] in −1..1 → finished uint8 pictures. One at a time, so that a batch equals single pictures."""
-        out = []
-        for one in decode(x):  # through uint8, so that the finisher sees what a plain enlargement would
-            small = encode(one[None]).to(x.device)
-            if ask.finish and self.finisher is not None:
-                large = self.finisher(small.contiguous(memory_format=torch.channels_last))
-            else:
-                large = enlarge_plainly(small, self.factor)
-            out.append(_fit(decode(large.float())[0], canvas.width, canvas.height))
-        return out
+    def _finished(self, x: torch.Tensor, finish: bool, canvas: Canvas) -> np.ndarray:
+        """[4, H, W] in −1..1 → a finished uint8 picture. One at a time, so that a batch equals single pictures."""
+        small = encode(decode(x[None])).to(x.device)  # through uint8, so that the finisher sees what a plain enlargement would
+        if finish and self.finisher is not None:
+            large = self.finisher(small.contiguous(memory_format=torch.channels_last))
+        else:
+            large = enlarge_plainly(small, self.factor)
+        return _fit(decode(large.float())[0], canvas.width, canvas.height)
 
     def _canvas(self, ask: Ask) -> Canvas:
         """Patches and pixels of an ask. Raises BadInput for sides that are odd or an aspect the model was not trained on."""
@@ -152,6 +176,8 @@ def worded(ask: Ask) -> str:
         raise CannotDo("the pocket model draws and does not answer in text; ask for a picture")
     if ask.think:
         raise CannotDo("the pocket model does not think before it draws; leave think off")
+    if ask.options:
+        raise CannotDo(f'the pocket model has no option "{sorted(ask.options)[0]}"; leave it out')
     if ask.mask is not None:
         raise CannotDo("the pocket model cannot keep to a mask; leave it out")
     if any(not isinstance(p, Text) for m in ask.messages for p in m.parts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 
 import pluggy
 
@@ -35,6 +36,16 @@ def _load_fake(device: str | None) -> Engine:
     return fake.load(device)
 
 
+def _load_remote(device: str | None) -> Engine:
+    from sayso.engines import openai
+
+    return openai.load(device)
+
+
+def _remote_missing() -> str | None:
+    return None if os.environ.get("OPENAI_API_KEY") else "no key was given; set SAYSO_REMOTE_KEY or OPENAI_API_KEY"
+
+
 class BuiltIn:
     """Our own engines, offered exactly as a plugin would offer them."""
 
@@ -57,6 +68,15 @@ class BuiltIn:
                 ),
                 load=_load_fake,
                 missing=lambda: None,
+            ),
+            EngineInfo(
+                name="openai",
+                summary="an OpenAI-compatible image interface elsewhere; prompts and pictures go there, with a key that you bring",
+                abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.TRANSPARENT}),
+                load=_load_remote,
+                missing=_remote_missing,
+                prompt_limit=32_000,
+                options=frozenset({"quality", "moderation", "extensions"}),
             ),
         ]
 

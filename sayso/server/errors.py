@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sayso.errors import SaysoError
 
+PLAIN = re.compile(r"[A-Za-z_][\w\[\]]*")
 INVALID = "invalid_request_error"
 
 
@@ -48,11 +50,26 @@ def missing(what: str, name: str) -> ApiError:
     return ApiError(404, f'no {what} "{name[:80]}" was found; check its id', param="id", code="not_found")
 
 
+SOURCES = ("body", "query", "path", "header", "form")
+TAGS = ("message", "image_generation_call", "item_reference", "reasoning", "input_text", "output_text", "text", "input_image", "image_url", "file", "picture")
+
+
+def field_of(place: Sequence[str | int]) -> str | None:
+    """The path of a field from pydantic's location, which also names the kinds that were tried."""
+    path: list[str] = []
+    before: str | int = ""
+    for part in place[1:] if place and place[0] in SOURCES else place:
+        tag = isinstance(before, int) and part in TAGS
+        if not tag and (isinstance(part, int) or PLAIN.fullmatch(part)):
+            path.append(str(part))
+        before = part
+    return ".".join(path) or None
+
+
 def sentence(problems: Sequence[Mapping[str, Any]]) -> ApiError:
-    """The first of pydantic's complaints as one sentence that names the field."""
-    problem = problems[0]
-    place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path", "header", "form")]
-    param = ".".join(place) or None
+    """One of pydantic's complaints as a sentence that names the field."""
+    problem = max(problems, key=lambda one: len(one["loc"]))  # of a field that may be words or a list, the one that went deeper
+    param = field_of(problem["loc"])
     kind, said = problem["type"], str(problem["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
         return ApiError(400, f"Unknown parameter: '{param}'; leave it out.", param=param, code="unknown_parameter")

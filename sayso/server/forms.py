@@ -19,6 +19,10 @@ FIELD_BYTES = 2**18
 MULTIPART = "multipart/form-data"
 
 
+class Nothing(Strict):
+    """A form that has files only."""
+
+
 async def read(request: Request, fields: type[Fields], files: Mapping[str, int]) -> tuple[Fields, dict[str, list[tuple[str, bytes]]]]:
     """The fields as a model, and for each file part its (name, bytes). `files`: part → how many at most ("name[]" counts as name).
 
@@ -46,7 +50,7 @@ async def read(request: Request, fields: type[Fields], files: Mapping[str, int])
     try:
         return fields.model_validate(words, strict=False), got
     except ValidationError as error:
-        raise sentence(error.errors(include_url=False)) from error  # type: ignore[arg-type]
+        raise sentence(error.errors(include_url=False)) from error
 
 
 async def _take_file(name: str, value: UploadFile, files: Mapping[str, int], got: dict[str, list[tuple[str, bytes]]]) -> None:

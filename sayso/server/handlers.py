@@ -53,7 +53,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    told = {404: f"there is no {request.method} {request.url.path[:120]} here; see /docs", 405: f"{request.method} is not what {request.url.path[:120]} does"}
+    told = {404: f"there is no {request.method} {request.url.path[:120]} here; see /openapi.json", 405: f"{request.method} is not what {request.url.path[:120]} does"}
     message = told.get(error.status_code, str(error.detail))
     return answer(ApiError(error.status_code, message, code="not_found" if error.status_code == 404 else None, headers=error.headers))
 
@@ -93,4 +93,4 @@ def body_document(kinds: Mapping[str, tuple[dict[str, Any], dict[str, Any]]]) ->
     """`openapi_extra` for a route that reads its body itself. `kinds`: content type → (schema, the schemas it refers to)."""
     components = {name: schema for _, more in kinds.values() for name, schema in more.items()}
     content = {kind: {"schema": schema} for kind, (schema, _) in kinds.items()}
-    return json.loads(json.dumps({"requestBody": {"required": True, "content": content}, "x-components": components}))  # type: ignore[no-any-return]
+    return json.loads(json.dumps({"requestBody": {"required": True, "content": content}, "x-components": components}))

@@ -14,27 +14,18 @@ from typing import Any
 Event = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Happened:
-    """One entry of a job's log. `kind`: started, thought, step, preview, picture, said, done, failed, cancelled."""
-
-    kind: str
-    data: Mapping[str, Any]
-
-
 @dataclass
 class Narration:
-    """Reads entries one by one; `events` of an entry are those to send. `output` is the Response's output so far.
+    """Reads a log's events one by one and gives those of the stream. `output` is the Response's output so far.
 
     `snapshot(status, output, error)`: the Response as it stands. `look`: members of the picture's item and of its partial
     events that were settled when the job was accepted. `fresh(kind)`: the id of an item, the same on every reading.
+    Where a picture's base64 belongs, its id (or its blob's) stands; whoever sends the event puts the file in.
     """
 
     snapshot: Callable[[str, list[Event], Event | None], Event]
     fresh: Callable[[str], str]
-    action: str
     look: dict[str, Any]
-    partials: int
     background: bool
     summary: bool
     number: int = 0
@@ -42,8 +33,8 @@ class Narration:
     status: str = "in_progress"
     _begun: bool = False
     _picture: int | None = None  # its place in the output
-    _progress: float = 0.0
-    _sent: int = 0
+    sent: int = 0  # partial pictures
+    action: str = "generate"
     _said: list[str] = field(default_factory=list)
     _thoughts: list[str] = field(default_factory=list)
 
@@ -55,13 +46,17 @@ class Narration:
             events.append(self._event("response.queued", response=self.snapshot("queued", [], None)))
         return events
 
-    def events(self, entry: Happened) -> list[Event]:
-        """What one entry of the log becomes; entries of a second attempt add only what is new."""
-        reader = getattr(self, f"_on_{entry.kind}", None)
+    def events(self, kind: str, data: Mapping[str, Any]) -> list[Event]:
+        """What one event of the log becomes; those of a second attempt add only what is new."""
+        reader = getattr(self, f"_on_{kind}", None)
         if reader is None or self.status != "in_progress":
             return []
-        events: list[Event] = self._begin() if entry.kind != "cancelled" else []
-        return [*events, *reader(entry.data)]
+        events: list[Event] = self._begin() if kind != "cancelled" else []
+        return [*events, *reader(data)]
+
+    @property
+    def begun(self) -> bool:
+        return self._begun
 
     def _event(self, kind: str, **data: Any) -> Event:
         event = {"type": kind, "sequence_number": self.number, **data}
@@ -79,7 +74,13 @@ class Narration:
         return len(self.output) - 1, self._event("response.output_item.added", output_index=len(self.output) - 1, item=dict(item))
 
     def _on_started(self, data: Mapping[str, Any]) -> list[Event]:
-        self._progress = 0.0
+        self.action = {"created": "generate", "edited": "edit"}.get(str(data.get("action")), self.action)
+        return []
+
+    def _on_revised(self, data: Mapping[str, Any]) -> list[Event]:
+        self.look["revised_prompt"] = data["prompt"]
+        if self._picture is not None:
+            self.output[self._picture]["revised_prompt"] = data["prompt"]
         return []
 
     def _on_thought(self, data: Mapping[str, Any]) -> list[Event]:
@@ -104,7 +105,7 @@ class Narration:
         """Opens the picture's item, once."""
         if self._picture is not None:
             return []
-        item = {"id": self.fresh("ig"), "type": "image_generation_call", "status": "in_progress", "result": None, "action": self.action, **self.look}
+        item: Event = {"id": self.fresh("ig"), "type": "image_generation_call", "status": "in_progress", "result": None, "action": self.action, **self.look}
         self._picture, added = self._add(item)
         where = {"item_id": item["id"], "output_index": self._picture}
         begun = self._event("response.image_generation_call.in_progress", **where)
@@ -112,20 +113,18 @@ class Narration:
         return [added, begun, self._event("response.image_generation_call.generating", **where)]
 
     def _on_step(self, data: Mapping[str, Any]) -> list[Event]:
-        self._progress = int(data["index"]) / max(1, int(data["total"]))
         return self._draw()
 
     def _on_preview(self, data: Mapping[str, Any]) -> list[Event]:
-        """A partial picture is sent when its share of the steps has been done: of three, at 1/4, 2/4 and 3/4."""
         events = self._draw()
-        if not due(self._progress, self._sent, self.partials):
+        if data["nth"] != self.sent:  # a second attempt shows it again
             return events
-        self._sent += 1
+        self.sent += 1
         assert self._picture is not None
         look = {key: self.look[key] for key in ("size", "quality", "background", "output_format") if key in self.look}
         events.append(self._event(
             "response.image_generation_call.partial_image", item_id=self.output[self._picture]["id"], output_index=self._picture,
-            partial_image_b64=data["picture"], partial_image_index=self._sent - 1, **look))
+            partial_image_b64=data["blob"], partial_image_index=self.sent - 1, **look))
         return events
 
     def _on_picture(self, data: Mapping[str, Any]) -> list[Event]:
@@ -134,7 +133,7 @@ class Narration:
         item = self.output[self._picture]
         if item["status"] == "completed":
             return events
-        item.update({key: value for key, value in data.items() if key != "picture"}, status="completed", result=data["picture"])
+        item.update(status="completed", result=data["id"], size=f"{data['width']}x{data['height']}", seed=data["seed"])
         where = {"item_id": item["id"], "output_index": self._picture}
         return [*events, self._event("response.image_generation_call.completed", **where),
                 self._event("response.output_item.done", output_index=self._picture, item=dict(item))]
@@ -186,7 +185,3 @@ class Narration:
         self.status = "cancelled"
         return [self._event("response.incomplete", response=self.snapshot("cancelled", self.output, None))]
 
-
-def due(progress: float, sent: int, wanted: int) -> bool:
-    """Whether the next of `wanted` partial pictures is due when a share `progress` of the steps is done."""
-    return sent < wanted and progress + 1e-9 >= (sent + 1) / (wanted + 1)

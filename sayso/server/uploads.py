@@ -88,8 +88,9 @@ def png(picture: Picture) -> bytes:
     return out.getvalue()
 
 
-def mask_of(picture: Picture, first: Picture, name: str = "mask") -> np.ndarray:
-    """bool [H, W], True where the mask is fully transparent. Raises ApiError 400 for another size or nothing to edit."""
+def mask_of(picture: Picture, first: Picture, name: str = "mask") -> Picture:
+    """A mask that says only one thing: alpha 0 where it was fully transparent, else 255. Raises ApiError 400 for another size
+    or nothing to edit."""
     if picture.pixels.shape != first.pixels.shape:
         raise refused(name, f"the mask is {picture.width}x{picture.height} but the first image is {first.width}x{first.height}; "
                       "make them the same size", "invalid_image")
@@ -97,7 +98,9 @@ def mask_of(picture: Picture, first: Picture, name: str = "mask") -> np.ndarray:
     if not where.any():
         raise refused(name, "the mask has no fully transparent pixel, so nothing may change; make the part to edit transparent",
                       "invalid_image_mode")
-    return np.ascontiguousarray(where)
+    plain = np.full(picture.pixels.shape, 255, dtype=np.uint8)
+    plain[where, 3] = 0
+    return Picture(plain)
 
 
 def from_base64(text: str, name: str, limits: Limits) -> Picture:

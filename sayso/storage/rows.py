@@ -45,7 +45,8 @@ class Job:
     """`pictures`: ids reserved when it was accepted, one for each picture asked for; they lead somewhere once the picture is drawn.
 
     `drawn`: those that exist. `error`: {"code", "message", "details"} when failed. `position`: how many stand before it
-    in the queue (only from `Studio.job`). `turn`: the assistant's turn it fills, when it belongs to a conversation.
+    in the queue (only from `Studio.job`). `direction`: what the director made of the request. `turn`: the assistant's turn it
+    fills, when it belongs to a conversation.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Job:
     error: Mapping[str, Any] | None = None
     conversation: str | None = None
     turn: str | None = None
+    direction: Mapping[str, Any] = field(default_factory=dict)
     cancel: bool = False
     position: int | None = None
 

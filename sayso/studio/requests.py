@@ -43,7 +43,8 @@ class Request:
     `refine`: let the director word the prompt better; the words used come back as revised prompt.
     `store`: False = job and pictures are deleted an hour after the end.
     `person`: the caller's safety identifier, kept with the job and nowhere else.
-    `metadata`: kept and given back, nothing more.
+    `metadata`: kept and given back, nothing more. `instructions`: read before the messages this time only; later turns of the
+    conversation do not inherit them.
     """
 
     messages: tuple[Said, ...]
@@ -72,6 +73,7 @@ class Request:
     store: bool = True
     person: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    instructions: str = ""
 
 
 def drawing(prompt: str, *pictures: str, **how: Any) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 import types
@@ -56,7 +57,8 @@ class Settings:
     director_key: str = _row("", "key for the director's API", secret=True)
     director_seconds: float = _row(20.0, "seconds to wait for the director's model before deciding by rules", 1, 600)
 
-    workers: int = _row(1, "threads that draw, each with an engine of its own; 0: none here, `sayso serve` elsewhere draws", 0, 64)
+    workers: int = _row(1, "threads that draw; engines that cannot draw twice at once are used by one at a time; 0: others draw", 0, 64)
+    preload: bool = _row(True, "bring the default engine into memory at the start")
     batch: int = _row(8, "pictures drawn together where an engine can", 1, 64)
     batch_wait_ms: int = _row(15, "milliseconds to wait for companions when the queue is empty behind a job", 0, 1000)
     lease_seconds: float = _row(30.0, "seconds after which the job of a silent worker goes to another", 1, 3600)
@@ -96,16 +98,14 @@ def _read(name: str, kind: Any, value: object) -> object:
         words = value.split(",") if isinstance(value, str) else value
         if isinstance(words, list | tuple) and all(isinstance(word, str) for word in words):
             return tuple(word.strip() for word in words if word.strip())
-    elif plain is str and isinstance(value, str) and "\0" not in value:
-        return value
-    elif plain is bool and isinstance(value, bool):
+    elif (plain is str and isinstance(value, str) and "\0" not in value) or (plain is bool and isinstance(value, bool)):
         return value
     elif plain in (int, float) and isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
             number = plain(value)
         except ValueError:
-            number = None
-        if number is not None and number == number and (plain is float or not isinstance(value, float)):
+            number = math.nan
+        if not math.isnan(number) and (plain is float or not isinstance(value, float)):
             return number
     wanted = {bool: "yes or no", int: "a whole number", float: "a number", str: "text"}.get(plain, "a list of words")
     raise BadInput(f"the setting {name} is {value!r}; it must be {wanted}")

@@ -23,7 +23,7 @@ told.edit = edited.size;
 
 const tools = [{ type: "image_generation" }];
 const first = await client.responses.create({ model: "gpt-5", input: "draw a cat", tools });
-const second = await client.responses.create({ model: "gpt-5", input: "now with a hat", previous_response_id: first.id, tools });
+const second = await client.responses.create({ model: "gpt-5", input: "give it a hat", previous_response_id: first.id, tools });
 told.responses = [first, second].map((one) => one.output.filter((item) => item.type === "image_generation_call").length);
 told.action = second.output.find((item) => item.type === "image_generation_call").action;
 

@@ -85,26 +85,19 @@ class ModerationAnswer(Answer):
     results: list[ModerationResult]
 
 
-class C2paResult(Answer):
-    type: Literal["c2pa"] = "c2pa"
+class ProvenanceResult(Answer):
+    """One thing that was looked for. `type`: c2pa, or one of our extensions sayso_mark and sayso_look_alike."""
+
+    type: str
     outcome: Literal["detected", "not_detected"]
-    validation_state: Literal["trusted", "valid", "invalid", "not_present"]
+    validation_state: Literal["trusted", "valid", "invalid", "not_present"] | None = None
     issuer: str | None = None
     model: str | None = None
     generated_at: str | None = Field(default=None, description="RFC 3339.")
-
-
-class OwnRecord(Answer):
-    """Extension: what our own look-up says about the picture."""
-
-    type: Literal["sayso"] = "sayso"
-    outcome: Literal["detected", "not_detected"]
-    id: str | None = None
-    engine: str | None = None
-    generated_at: str | None = Field(default=None, description="RFC 3339.")
+    distance: int | None = Field(default=None, description="Of a look-alike: bits of 256 that differ.")
 
 
 class ProvenanceCheck(Answer):
     object: Literal["content_provenance_check"] = "content_provenance_check"
     created_at: int
-    results: list[C2paResult | OwnRecord]
+    results: list[ProvenanceResult]

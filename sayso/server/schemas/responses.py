@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from sayso.server.schemas.common import (
     PROMPT_CHARACTERS,
@@ -133,7 +133,19 @@ class ReasoningItem(Strict):
     status: Name | None = None
 
 
-InputItem = Annotated[MessageItem | ImageCallItem | ReferenceItem | ReasoningItem, Field(discriminator="type")]
+def _item_type(value: object) -> str:
+    """An item's type; one that has none is a message, as clients send them for short."""
+    kind = value.get("type", "message") if isinstance(value, dict) else getattr(value, "type", "")
+    return kind if isinstance(kind, str) else ""
+
+
+InputItem = Annotated[
+    Annotated[MessageItem, Tag("message")]
+    | Annotated[ImageCallItem, Tag("image_generation_call")]
+    | Annotated[ReferenceItem, Tag("item_reference")]
+    | Annotated[ReasoningItem, Tag("reasoning")],
+    Discriminator(_item_type),
+]
 
 
 class Reasoning(Strict):

@@ -81,22 +81,18 @@ class Wish(Strict):
 
 
 class NewTurn(Strict):
-    """What the person says next. `parent`: the turn it follows (default: the newest of the current branch; null: the beginning)."""
+    """What the person says next. `parent`: the turn it follows (left out: the current one)."""
 
     parts: Annotated[list[Part], Field(min_length=1, max_length=32)]
     parent: Name | None = None
-    from_start: bool | None = Field(default=None, description="true begins a branch with no turn before it; leave parent out then.")
     wish: Wish | None = None
     partial_images: Partials | None = Field(default=None, description="How many pictures on the way the events carry; 3 when left out.")
-    stream: bool | None = Field(default=None, description="true answers with the turn's events instead of the turn.")
 
 
 class Again(Strict):
-    """A turn once more, beside the first: with another seed unless one is given."""
+    """The same once more, beside the first, with another seed."""
 
-    wish: Wish | None = Field(default=None, description="Fields that shall differ from the first time.")
-    partial_images: Partials | None = None
-    stream: bool | None = None
+    seed: Seed | None = None
 
 
 class NewConversation(Strict):
@@ -128,33 +124,52 @@ class Picture(Answer):
     height: int
     media_type: str
     bytes: int
-    url: str = Field(description="For <img>: signed, works without a key until it expires.")
+    url: str = Field(description="For an img element: signed, works without a key until it expires.")
     kind: Literal["drawn", "upload"]
-    prompt: str | None
-    engine: str | None
-    seed: int | None
-    favourite: bool
-    conversation: str | None
-    turn: str | None
-    parents: list[str]
+    prompt: str | None = None
+    revised_prompt: str | None = None
+    engine: str | None = None
+    seed: int | None = None
+    seal: str | None = Field(default=None, description="The mark it carries.")
+    action: Literal["created", "edited"] | None = None
+    favourite: bool = False
+    conversation: str | None = None
+    turn: str | None = None
+    job: str | None = None
+    parents: list[str] = Field(default_factory=list, description="Pictures that it was made from.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="What it was drawn with: steps, style …")
 
 
 class PictureList(Answer):
     data: list[Picture]
-    last_id: str | None
-    has_more: bool
+    next: str | None
 
 
 class ShownPart(Answer):
-    type: Literal["text", "picture", "thought"]
+    type: Literal["text", "picture"]
     text: str | None = None
-    picture: Picture | None = None
+    picture: Picture | None = Field(default=None, description="null when it was deleted.")
 
 
-class TurnError(Answer):
+class JobError(Answer):
     code: str
     message: str
     details: dict[str, Any] | None = None
+
+
+class Job(Answer):
+    id: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    engine: str
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    position: int | None = Field(description="How many stand before it in the queue.")
+    conversation: str | None
+    turn: str | None
+    pictures: list[str] = Field(description="Those that are finished.")
+    error: JobError | None
+    wish: dict[str, Any] = Field(description="What was asked, with the seed that was drawn for it.")
 
 
 class Turn(Answer):
@@ -162,17 +177,10 @@ class Turn(Answer):
     conversation: str
     parent: str | None
     children: list[str] = Field(description="Turns that follow this one, oldest first; more than one is a fork.")
-    siblings: list[str] = Field(description="Turns with the same parent, itself among them, oldest first.")
+    role: Literal["user", "assistant"]
     created_at: float
-    status: Literal["queued", "running", "completed", "failed", "cancelled"]
-    said: list[ShownPart] = Field(description="What the person said.")
-    answer: list[ShownPart]
-    wish: dict[str, Any]
-    engine: str | None
-    action: str | None
-    progress: float = Field(description="0 to 1")
-    error: TurnError | None
-    last_event: int = Field(description="The number of the newest event, for after=.")
+    parts: list[ShownPart]
+    job: Job | None = Field(description="Of an assistant's turn: the job that fills it.")
 
 
 class Conversation(Answer):
@@ -180,20 +188,22 @@ class Conversation(Answer):
     title: str
     created_at: float
     updated_at: float
-    turns: int
-    current: str | None = Field(description="The newest turn of the current branch.")
-    cover: str | None = Field(description="Signed URL of the newest picture.")
+    current: str | None = Field(description="The turn that the next one follows.")
 
 
 class ConversationList(Answer):
     data: list[Conversation]
-    last_id: str | None
-    has_more: bool
+    next: str | None = Field(description="Give it as cursor for the following ones; null at the end.")
 
 
 class ConversationTree(Conversation):
-    tree: list[Turn] = Field(description="Every turn, oldest first.")
+    tree: list[Turn] = Field(description="Every turn of every branch, oldest first.")
     path: list[str] = Field(description="Ids from the first turn to the current one.")
+
+
+class JobList(Answer):
+    data: list[Job]
+    next: str | None
 
 
 class EngineState(Answer):
@@ -203,22 +213,22 @@ class EngineState(Answer):
     default: bool
     missing: str | None = Field(description="What keeps it from being loaded here, or null.")
     loaded: bool
-    bytes: int | None = Field(description="Memory it takes while loaded, as far as known.")
-    prompt_limit: int
+    busy: bool
+    megabytes: float = Field(description="Memory it takes while loaded, as far as known.")
 
 
 class EngineList(Answer):
     data: list[EngineState]
-    memory_used: int
-    memory_budget: int | None
+    megabytes: float = Field(description="Of all that are loaded.")
+    megabytes_budget: int | None = Field(description="null: no limit.")
 
 
 class SettingShown(Answer):
     name: str
-    value: Any
+    value: Any = Field(description='"***" for a secret that is set.')
     default: Any
     help: str
-    source: str = Field(description="default, file or environment")
+    environment: str = Field(description="The environment variable that sets it.")
 
 
 class SettingList(Answer):
@@ -247,35 +257,93 @@ class ServerShown(Answer):
     limits: LimitsShown
 
 
-class ArenaPair(Answer):
-    id: str
-    prompt: str
-    left: Picture
-    right: Picture
+class NewPair(Strict):
+    """Two engines draw the same words; who is who is not told before the vote."""
 
-
-class NewArenaPair(Strict):
     prompt: Annotated[Words, StringConstraints(min_length=1)]
-    engines: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
+    engines: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = Field(default=None, description="Left out: any two that are ready.")
+    size: Size | None = None
 
 
 class Vote(Strict):
-    pair: Name
     choice: Literal["left", "right", "tie", "both_bad"]
+
+
+class Pair(Answer):
+    id: str
+    prompt: str
+    state: Literal["drawing", "ready", "failed", "voted"]
+    left: Picture | None
+    right: Picture | None
+    engines: list[str] | None = Field(description="Left and right; told after the vote.")
+    choice: str | None
+    error: str | None = None
 
 
 class Standing(Answer):
     engine: str
-    rating: float
-    low: float | None
-    high: float | None
+    rating: float = Field(description="Elo scale: 400 points are odds of ten to one; the mean is 1000.")
+    low: float = Field(description="2.5 % of 200 resamples of the votes lie below.")
+    high: float
     votes: int
 
 
 class Standings(Answer):
-    data: list[Standing]
+    data: list[Standing] = Field(description="Best first.")
     votes: int
 
 
-class Ok(Answer):
-    ok: Literal[True] = True
+class Erased(Answer):
+    erased: Literal[True] = True
+
+
+class ParentShown(Answer):
+    id: str
+    picture: Picture | None = Field(description="null when it was deleted.")
+
+
+class Finding(Answer):
+    kind: str
+    sentence: str
+    facts: dict[str, Any]
+
+
+class Findings(Answer):
+    findings: list[Finding] = Field(description="Each apart; finding nothing proves nothing.")
+
+
+class Seal(Answer):
+    picture: Picture
+    weights: str = Field(description="SHA-256 of the model's file; empty for a remote engine.")
+    mark: str | None
+    parents: list[ParentShown]
+    findings: list[Finding]
+
+
+class KeyShown(Answer):
+    id: str
+    name: str
+    hint: str = Field(description="How the secret begins.")
+    admin: bool
+    rate: int = Field(description="Requests a minute; 0: the setting's.")
+    quota: int = Field(description="Pictures a day; 0: the setting's.")
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+
+
+class KeyList(Answer):
+    data: list[KeyShown]
+
+
+class NewKey(Strict):
+    name: Title
+    admin: bool | None = None
+    rate: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    quota: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(default=None, description="Until it expires; left out: never.")
+
+
+class KeyMade(Answer):
+    key: KeyShown
+    secret: str
