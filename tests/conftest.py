@@ -65,3 +65,30 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
     with serving(tmp_path_factory.mktemp("served")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL that runs for this session, with {} for the database; skips the test where it cannot be had."""
+    from tests import postgres_kit
+
+    with postgres_kit.running() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data.sqlite'}"
+    import secrets
+
+    from sqlalchemy import create_engine, text
+
+    url: str = request.getfixturevalue("postgres")
+    name = f"t{secrets.token_hex(6)}"
+    engine = create_engine(url.format("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.format(name)
