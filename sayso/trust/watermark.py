@@ -23,15 +23,17 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 SIDE = 384  # canvas pixels along a picture's shorter side
-TILE = 128
+TILE = 96  # a quarter of it: a whole number of pixels for most sizes, so that flat ground stays repetitive and PNG small
 TEMPLATES = 3
-SYMBOLS, STEP = 4, 4  # payload patterns; canvas pixels between two values of a shift
+SYMBOLS, STEP = 4, 3  # payload patterns; canvas pixels between two values of a shift
 GRID = TILE // STEP  # values along one axis of a shift: GRID² values = 10 bits
 BITS = 32
-BAND = (8, 36)  # cycles per tile: wavelengths of 16 to 3.6 canvas pixels
+SMALLEST = 32  # pixels along the shorter side, below which nothing is read
+BAND = (6, 27)  # cycles per tile: wavelengths of 16 to 3.6 canvas pixels
 SYNC_WEIGHT = 1.5  # amplitude of the synchronising pattern; a payload pattern has 1
 STRENGTHS = (0.8, 1.0, 1.3)  # root mean square of the mark on flat ground, in levels of 255; tried in this order
 LOUDEST = 1.9  # the same over all that can be seen: 42.5 dB
+TESTED = 60  # JPEG quality of the recompression that a mark must survive before it is given out
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG weighs
 
 
@@ -188,7 +190,7 @@ def _visible(canvas: np.ndarray, seen: np.ndarray | None) -> np.ndarray | None:
 def embed(pixels: np.ndarray, value: int, key: bytes) -> Marked:
     """uint8 [H, W, 4] and an id in 0..2³²-1 → the same picture with the mark.
 
-    The least strength is taken at which the id is read again after JPEG at quality 60. Alpha and the colours beneath what is
+    The least strength is taken at which the id is read again after JPEG at the quality `TESTED`. Alpha and the colours beneath what is
     wholly transparent stay as they are. A picture of which too little can be seen is marked but not `sure`.
     """
     assert 0 <= value < 2**BITS
@@ -197,6 +199,7 @@ def embed(pixels: np.ndarray, value: int, key: bytes) -> Marked:
     h, w = _canvas_size(height, width)
     canvas = _resize(plane, h, w)
     loud, part = _loudness(canvas), _visible(canvas, seen)
+    shrunk = (min(h, height), min(w, width))
     tile = _tile(key, value)
     pattern = np.tile(tile, (-(-h // TILE), -(-w // TILE)))[:h, :w]
     for strength in STRENGTHS:
@@ -204,7 +207,7 @@ def embed(pixels: np.ndarray, value: int, key: bytes) -> Marked:
         power = float((amplitude**2).mean() if part is None else (amplitude**2 * part).sum() / max(float(part.sum()), 1))
         amplitude *= min(1.0, LOUDEST / power**0.5)
         mark = pattern * amplitude if part is None else pattern * amplitude * part
-        if sure := _survives(canvas + mark, value, key):
+        if sure := _survives(_resize(canvas + mark, *shrunk), value, key):
             break
     change = np.rint(_resize(mark, height, width, Image.Resampling.BICUBIC)).astype(np.int16)
     if seen is not None:
@@ -219,10 +222,10 @@ def embed(pixels: np.ndarray, value: int, key: bytes) -> Marked:
 
 
 def _survives(canvas: np.ndarray, value: int, key: bytes) -> bool:
-    """Whether the id can be read from the canvas after JPEG at quality 60."""
+    """Whether the id can be read from the canvas after JPEG at the quality `TESTED`."""
     out = io.BytesIO()
-    Image.fromarray(np.clip(np.rint(canvas), 0, 255).astype(np.uint8)).save(out, "JPEG", quality=60)
-    again = np.asarray(Image.open(out), np.float32)
+    Image.fromarray(np.clip(np.rint(canvas), 0, 255).astype(np.uint8)).save(out, "JPEG", quality=TESTED)
+    again = _resize(np.asarray(Image.open(out), np.float32), *_canvas_size(*canvas.shape))
     found = _read_fold(_fold(_quiet(again)), key, "itself", templates=(value % TEMPLATES,))
     return found is not None and found.value == value
 
@@ -277,7 +280,7 @@ def read(pixels: np.ndarray, key: bytes, known: Known | None = None, sides: Sequ
     """
     plane, _ = luminance(pixels)
     height, width = plane.shape
-    if min(height, width) < 32:
+    if min(height, width) < SMALLEST:
         return None
     fold = _fold(_quiet(_resize(plane, *_canvas_size(height, width))))
     for turn in range(8):
