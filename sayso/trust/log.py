@@ -73,26 +73,32 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._here = threading.local()
         self._seen, self._forgotten = 0, -1
         self._marks = np.zeros(0, np.int64)
         self._columns = np.zeros((4, 0), np.uint64)
         self._owners = np.zeros(0, np.int64)
         self._symbols = np.zeros((0, 4), np.int64)
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
+    def _connect(self) -> sqlite3.Connection:
+        """This thread's connection, made anew after a fork."""
+        here = self._here
+        if getattr(here, "process", None) != os.getpid() or not self.path.exists():
             if not self.path.exists():
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             base = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            try:
-                base.execute("PRAGMA journal_mode=WAL")
-                base.execute("PRAGMA synchronous=NORMAL")
-                base.executescript(SCHEMA)
-                yield base
-            finally:
-                base.close()
+            base.execute("PRAGMA journal_mode=WAL")
+            base.execute("PRAGMA synchronous=NORMAL")
+            base.executescript(SCHEMA)
+            here.base, here.process = base, os.getpid()
+        return here.base  # type: ignore[no-any-return]
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            base = self._connect()
+            yield base
         except (sqlite3.Error, OSError) as error:
             raise SaysoError(f'the log of pictures "{self.path}" cannot be used ({error}); move it away or set SAYSO_HOME') from error
 
@@ -111,13 +117,20 @@ class Log:
         """Keeps a picture; the same pixels given out again stay one entry."""
         with self._open() as base:
             base.execute("BEGIN IMMEDIATE")
-            new = base.execute(f"INSERT OR IGNORE INTO pictures ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", (
-                entry.mark, entry.pixels, entry.made, entry.engine, entry.weights, entry.seed, entry.action, entry.kind, entry.width,
-                entry.height, entry.prompt, int(entry.stamped))).rowcount
-            if new:
-                rows = [(entry.mark, look.quality, look.bits.tobytes()) for look in looks]
-                base.executemany("INSERT INTO looks (mark, quality, bits) VALUES (?,?,?)", rows)
-            base.execute("COMMIT")
+            try:
+                self._insert(base, entry, looks)
+                base.execute("COMMIT")
+            except BaseException:
+                base.execute("ROLLBACK")
+                raise
+
+    def _insert(self, base: sqlite3.Connection, entry: Entry, looks: Sequence[Look]) -> None:
+        new = base.execute(f"INSERT OR IGNORE INTO pictures ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", (
+            entry.mark, entry.pixels, entry.made, entry.engine, entry.weights, entry.seed, entry.action, entry.kind, entry.width,
+            entry.height, entry.prompt, int(entry.stamped))).rowcount
+        if new:
+            rows = [(entry.mark, look.quality, look.bits.tobytes()) for look in looks]
+            base.executemany("INSERT INTO looks (mark, quality, bits) VALUES (?,?,?)", rows)
 
     def forget(self, mark: int) -> bool:
         """Deletes a picture's entry and hashes; returns whether there was one."""

@@ -104,12 +104,14 @@ def _tile(key: bytes, value: int) -> np.ndarray:
 
 
 def _box(plane: np.ndarray, radius: int) -> np.ndarray:
-    """float32 [h, w]: mean over a square window, edges repeated."""
+    """float32 [h, w]: mean over a square window, edges repeated. Sums run along one axis at a time, where 24 bits are enough."""
     size = 2 * radius + 1
-    padded = np.pad(plane, radius + 1, mode="edge")[:-1, :-1]
-    sums = np.cumsum(np.cumsum(padded, axis=0, dtype=np.float64), axis=1)
-    whole = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
-    return whole.astype(np.float32) / np.float32(size * size)
+    for axis in (1, 0):
+        padded = np.pad(plane, [(radius + 1, radius) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        sums = np.cumsum(padded, axis=axis)
+        plane = sums[:, size:] - sums[:, :-size] if axis else sums[size:] - sums[:-size]
+    plane *= np.float32(1 / size**2)
+    return plane
 
 
 def _resize(plane: np.ndarray, height: int, width: int, way: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
@@ -136,6 +138,7 @@ def _canvas_size(height: int, width: int) -> tuple[int, int]:
 
 def _quiet(canvas: np.ndarray) -> np.ndarray:
     """float32 [h, w] in −1..1: a plane without its slow changes, each place weighed by how quiet its surroundings are."""
+    canvas = canvas - np.float32(128)
     rest = canvas - _box(canvas, 3)
     return np.clip(rest / (_box(rest * rest, 4) + 1), -1, 1)
 
