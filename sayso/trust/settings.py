@@ -23,7 +23,10 @@ class Settings:
     program that reads bytes from its input and writes their signature, for keys that never leave a device or a key service.
     `anchors`: PEM of further roots whose signatures count as trusted. `timestamps`: URL of an RFC 3161 server, asked for each
     picture; when it fails the picture is sealed without and the log says so, unless `timestamps_required` is "yes".
-    `tell_prompt`: "yes" writes the prompt itself into the manifest. `policy`: another policy file.
+    `tell_prompt`: "yes" writes the prompt itself into the manifest. `policy`: another policy file. `young`: "yes" for an
+    installation that people under 18 use. `reasoner`: address of an OpenAI-compatible endpoint ("https://…/v1") whose model
+    `reasoner_model` reads the policy too; `reasoner_key` names the environment variable with its key, and `reasoner_sees` says
+    that it takes pictures.
     """
 
     folder: Path
@@ -36,17 +39,25 @@ class Settings:
     timestamps_required: Literal["yes", "no"] = "no"
     tell_prompt: Literal["yes", "no"] = "no"
     policy: Path | None = None
+    young: Literal["yes", "no"] = "no"
+    reasoner: str | None = None
+    reasoner_model: str = ""
+    reasoner_key: str = "OPENAI_API_KEY"
+    reasoner_sees: Literal["yes", "no"] = "no"
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
             raise Unknown(f"{PREFIX}ALGORITHM", self.algorithm, ALGORITHMS)
-        for name in ("timestamps_required", "tell_prompt"):
+        for name in ("timestamps_required", "tell_prompt", "young", "reasoner_sees"):
             if getattr(self, name) not in ("yes", "no"):
                 raise BadInput(f'{PREFIX}{name.upper()} is "{getattr(self, name)}"; write yes or no')
         if (self.certificate is None) != (self.key is None and self.command is None) or (self.key and self.command):
             raise BadInput(f"{PREFIX}CERTIFICATE needs {PREFIX}KEY or {PREFIX}COMMAND beside it, one of them, and they need it")
-        if self.timestamps is not None and not self.timestamps.startswith(("http://", "https://")):
-            raise BadInput(f'{PREFIX}TIMESTAMPS is "{self.timestamps}"; write the http or https address of an RFC 3161 server')
+        for name, what in (("timestamps", "an RFC 3161 server"), ("reasoner", "an OpenAI-compatible endpoint")):
+            if (url := getattr(self, name)) is not None and not url.startswith(("http://", "https://")):
+                raise BadInput(f'{PREFIX}{name.upper()} is "{url}"; write the http or https address of {what}')
+        if (self.reasoner is None) != (not self.reasoner_model):
+            raise BadInput(f"{PREFIX}REASONER and {PREFIX}REASONER_MODEL belong together; set both or none")
         for name in ("certificate", "key", "anchors", "policy"):
             if (path := getattr(self, name)) is not None and not path.is_file():
                 raise BadInput(f'{PREFIX}{name.upper()} is "{path}", which is not a file; give the path of a file')
