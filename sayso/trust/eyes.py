@@ -24,16 +24,20 @@ UNSEEN = {  # what it means for a person that nothing looks for a signal
     "child": "whether a child is in a picture is not looked at here: no classifier is installed",
     "explicit": "nudity in pictures is not looked for here: no classifier is installed",
     "gore_seen": "graphic injury in pictures is not looked for here: no classifier is installed",
-    "text": "lettering in pictures is not read here: Tesseract is not installed",
+    "text": "lettering in the picture is not read here: Tesseract is not installed, or reading finished pictures is not turned on",
 }
 
 
 @dataclass(frozen=True)
 class Eyes:
-    """`sees`: signal → a callable that tells whether it holds in a picture. `read`: lettering in a picture, as text."""
+    """`sees`: signal → a callable that tells whether it holds in a picture. `read`: lettering in a picture, as text.
+
+    `reads_output`: read finished pictures as well as those that were handed in, which takes some tenths of a second each.
+    """
 
     sees: Mapping[str, Callable[[Picture], bool]] = field(default_factory=dict)
     read: Callable[[Picture], str] | None = None
+    reads_output: bool = False
 
 
 def tesseract() -> Callable[[Picture], str] | None:

@@ -29,7 +29,8 @@ class BuiltIn:
             model = reasoner.endpoint(settings.reasoner, settings.reasoner_model, os.environ.get(settings.reasoner_key))
             reader = reasoner.Reasoner(model, settings.reasoner_sees == "yes")
         audit = Audit(settings.folder / "audit.jsonl")
-        return RulePolicy(rules.load(settings.policy), audit, eyes.Eyes(read=eyes.tesseract()), reader, settings.young == "yes")
+        sight = eyes.Eyes(read=eyes.tesseract(), reads_output=settings.read_output == "yes")
+        return RulePolicy(rules.load(settings.policy), audit, sight, reader, settings.young == "yes")
 
     @hookimpl
     def sayso_sealer(self) -> Sealer:

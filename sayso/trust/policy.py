@@ -63,7 +63,7 @@ class RulePolicy:
 
     def _matter(self, stage: Stage, text: str, pictures: tuple[Picture, ...]) -> Matter:
         unseen: list[str] = []
-        if pictures and self.eyes.read is not None:
+        if pictures and self.eyes.read is not None and (stage != "output" or self.eyes.reads_output):
             text = "\n".join((text, *(self.eyes.read(picture) for picture in pictures)))
         elif pictures:
             unseen.append(UNSEEN["text"])

@@ -24,7 +24,7 @@ class Settings:
     `anchors`: PEM of further roots whose signatures count as trusted. `timestamps`: URL of an RFC 3161 server, asked for each
     picture; when it fails the picture is sealed without and the log says so, unless `timestamps_required` is "yes".
     `tell_prompt`: "yes" writes the prompt itself into the manifest. `policy`: another policy file. `young`: "yes" for an
-    installation that people under 18 use. `reasoner`: address of an OpenAI-compatible endpoint ("https://…/v1") whose model
+    installation that people under 18 use. `read_output`: "yes" also reads the lettering in finished pictures. `reasoner`: address of an OpenAI-compatible endpoint ("https://…/v1") whose model
     `reasoner_model` reads the policy too; `reasoner_key` names the environment variable with its key, and `reasoner_sees` says
     that it takes pictures.
     """
@@ -40,6 +40,7 @@ class Settings:
     tell_prompt: Literal["yes", "no"] = "no"
     policy: Path | None = None
     young: Literal["yes", "no"] = "no"
+    read_output: Literal["yes", "no"] = "no"
     reasoner: str | None = None
     reasoner_model: str = ""
     reasoner_key: str = "OPENAI_API_KEY"
@@ -48,7 +49,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
             raise Unknown(f"{PREFIX}ALGORITHM", self.algorithm, ALGORITHMS)
-        for name in ("timestamps_required", "tell_prompt", "young", "reasoner_sees"):
+        for name in ("timestamps_required", "tell_prompt", "young", "read_output", "reasoner_sees"):
             if getattr(self, name) not in ("yes", "no"):
                 raise BadInput(f'{PREFIX}{name.upper()} is "{getattr(self, name)}"; write yes or no')
         if (self.certificate is None) != (self.key is None and self.command is None) or (self.key and self.command):

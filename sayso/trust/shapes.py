@@ -24,11 +24,12 @@ def error(verdict: Verdict) -> dict[str, object]:
 
 
 def moderation(verdict: Verdict) -> dict[str, object]:
-    """One entry of `results` of the moderation endpoint."""
+    """One entry of `results` of the moderation endpoint; the last three keys are our own."""
     scores = {name: float(verdict.categories.get(name, 0.0)) for name in CATEGORIES}
     return {
         "flagged": not verdict.allowed, "categories": {name: score >= 1 for name, score in scores.items()}, "category_scores": scores,
         "category_applied_input_types": {name: ["text"] for name in CATEGORIES},
+        "clause": verdict.clause, "reason": verdict.reason, "unseen": list(verdict.unseen),
     }
 
 

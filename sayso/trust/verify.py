@@ -128,18 +128,16 @@ def _how(how: str) -> str:
 
 
 def endpoint(reading: Reading, findings: list[Finding]) -> list[dict[str, object]]:
-    """The findings in the shape of OpenAI's content provenance checks, with our mark and look-alikes as further types."""
-    states = {"none": "not_present", "trusted": "trusted", "valid": "valid"}
+    """The findings in the shape of OpenAI's content provenance checks; the second row, what our own look-up says, is an extension."""
+    states = {"none": "not_present", "remote": "not_present", "trusted": "trusted", "valid": "valid"}
     newest = reading.steps[0] if reading.steps else None
-    rows: list[dict[str, object]] = [{
-        "type": "c2pa", "outcome": "not_detected" if reading.state == "none" else "detected",
-        "validation_state": states.get(reading.state, "invalid"), "issuer": newest.issuer if newest else None,
-        "model": newest.facts.get("engine") if newest else None, "generated_at": (newest.time or None) if newest else None,
-    }]
-    for kind, name in (("mark", "sayso_mark"), ("look-alike", "sayso_look_alike")):
-        one = next((finding for finding in findings if finding.kind == kind), None)
-        picture = one.facts.get("picture") if one else None
-        picture = picture if isinstance(picture, Mapping) else {}
-        rows.append({"type": name, "outcome": "detected" if one else "not_detected", "model": picture.get("engine"),
-                     "generated_at": picture.get("made")} | ({"distance": one.facts["distance"]} if one and kind == "look-alike" else {}))
-    return rows
+    found = next((one for kind in ("mark", "look-alike") for one in findings if one.kind == kind), None)
+    picture = found.facts.get("picture") if found else None
+    picture = picture if isinstance(picture, Mapping) else {}
+    return [
+        {"type": "c2pa", "outcome": "not_detected" if reading.state == "none" else "detected",
+         "validation_state": states.get(reading.state, "invalid"), "issuer": newest.issuer if newest else None,
+         "model": newest.facts.get("engine") if newest else None, "generated_at": (newest.time or None) if newest else None},
+        {"type": "sayso", "outcome": "detected" if found else "not_detected", "engine": picture.get("engine"),
+         "id": (picture.get("id") or found.facts.get("id")) if found else None, "generated_at": picture.get("made")},
+    ]
