@@ -61,14 +61,15 @@ class Sealer:
         shape = f"{picture.width}x{picture.height} "
         digest = hashlib.sha256(shape.encode() + pixels.tobytes()).hexdigest()
         value = self.log.reserve(digest, identity.secret)
-        marked = watermark.embed(pixels, value, watermark_key(identity))
+        looks = fingerprint.looks(pixels)
+        marked = watermark.embed(pixels, value, watermark_key(identity), alone=max(look.quality for look in looks) < fingerprint.QUALITY)
         carries = bool(pixels[..., 3].any()) and min(picture.width, picture.height) >= watermark.SMALLEST
         data = formats.encode(marked.pixels, kind, quality, formats.notes(record))
         signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if carries else None, identity, sidecar)
         made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         entry = Entry(value, digest, made, record.engine, record.weights, str(record.seed), record.action, kind, picture.width,
                       picture.height, salted(record.prompt, identity.secret), stamped)
-        self.log.add(entry, fingerprint.looks(marked.pixels))
+        self.log.add(entry, looks)
         return Parts(Sealed(signed, entry.id, formats.MEDIA_TYPES[kind]), store, carries and marked.sure, stamped)
 
     def _signed(

@@ -24,16 +24,19 @@ from PIL import Image, ImageFilter
 
 SIDE = 384  # canvas pixels along a picture's shorter side
 TILE = 96  # a quarter of it: a whole number of pixels for most sizes, so that flat ground stays repetitive and PNG small
-TEMPLATES = 3
+FINE, COARSE = 3, 2  # sets of patterns: for large pictures, for small ones
+TEMPLATES = FINE + COARSE
+SMALL, QUIET = 320, 2.0  # pixels along the shorter side and levels of texture, below which the coarse patterns are taken
 SYMBOLS, STEP = 4, 3  # payload patterns; canvas pixels between two values of a shift
 GRID = TILE // STEP  # values along one axis of a shift: GRID² values = 10 bits
 BITS = 32
 SMALLEST = 32  # pixels along the shorter side, below which nothing is read
-BAND = (6, 27)  # cycles per tile: wavelengths of 16 to 3.6 canvas pixels
+BANDS = ((6, 27), (4, 15))  # cycles per tile: wavelengths of 16 to 3.6 canvas pixels in the fine sets, of 24 to 6.4 in the coarse
 SYNC_WEIGHT = 1.5  # amplitude of the synchronising pattern; a payload pattern has 1
-STRENGTHS = (0.8, 1.0, 1.3)  # root mean square of the mark on flat ground, in levels of 255; tried in this order
+STRENGTHS = (0.7, 1.0)  # root mean square of the mark on flat ground, in levels of 255; tried in this order
+ALONE = (0.7, 1.0, 1.4)  # the same where nothing but the mark can find the picture again
 LOUDEST = 1.9  # the same over all that can be seen: 42.5 dB
-TESTED = 60  # JPEG quality of the recompression that a mark must survive before it is given out
+TESTED = {False: ("JPEG", 75), True: ("WEBP", 80)}  # recompression that a mark must survive before it is given out, by `alone`
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG weighs
 
 
@@ -77,9 +80,10 @@ def _spectra(key: bytes) -> np.ndarray:
     """complex64 [TEMPLATES, 1 + SYMBOLS, T, T/2+1]: the patterns, each of unit variance in the tile."""
     fy, fx = np.fft.fftfreq(TILE, 1 / TILE)[:, None], np.fft.rfftfreq(TILE, 1 / TILE)[None]
     radius = np.hypot(fy, fx)
-    inside = (radius >= BAND[0]) & (radius <= BAND[1])
     out = []
     for index in range(TEMPLATES * (1 + SYMBOLS)):
+        least, most = BANDS[index // (1 + SYMBOLS) >= FINE]
+        inside = (radius >= least) & (radius <= most)
         raw = hashlib.shake_256(key + b"sayso mark 1" + bytes([index])).digest(TILE * TILE * 2)
         noise = np.frombuffer(raw, ">u2").astype(np.float64).reshape(TILE, TILE) / 65535 - 0.5
         whole = np.fft.rfft2(noise)
@@ -88,9 +92,14 @@ def _spectra(key: bytes) -> np.ndarray:
     return np.stack(out).reshape(TEMPLATES, 1 + SYMBOLS, TILE, TILE // 2 + 1).astype(np.complex64)
 
 
-def _tile(key: bytes, value: int) -> np.ndarray:
+def _template(value: int, small: bool) -> int:
+    """Which set of patterns spells an id."""
+    return FINE + value % COARSE if small else value % FINE
+
+
+def _tile(key: bytes, value: int, template: int) -> np.ndarray:
     """float32 [T, T] of unit variance: the mark that spells an id."""
-    patterns = _spectra(key)[value % TEMPLATES]
+    patterns = _spectra(key)[template]
     fy, fx = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
     total = SYNC_WEIGHT * patterns[0]
     for pattern, symbol in zip(patterns[1:], symbols([value])[0], strict=True):
@@ -190,11 +199,12 @@ def _visible(canvas: np.ndarray, seen: np.ndarray | None) -> np.ndarray | None:
     return None if seen is None else _resize(seen.astype(np.float32), *canvas.shape)
 
 
-def embed(pixels: np.ndarray, value: int, key: bytes) -> Marked:
+def embed(pixels: np.ndarray, value: int, key: bytes, alone: bool = False) -> Marked:
     """uint8 [H, W, 4] and an id in 0..2³²-1 → the same picture with the mark.
 
-    The least strength is taken at which the id is read again after JPEG at the quality `TESTED`. Alpha and the colours beneath what is
-    wholly transparent stay as they are. A picture of which too little can be seen is marked but not `sure`.
+    The least strength is taken at which the id is read again after a recompression (`TESTED`). `alone`: the picture has no
+    perceptual hash, so that nothing but the mark can find it again, and the mark may be stronger. Alpha and the colours beneath
+    what is wholly transparent stay as they are. A picture of which too little can be seen is marked but not `sure`.
     """
     assert 0 <= value < 2**BITS
     height, width = pixels.shape[:2]
@@ -203,14 +213,15 @@ def embed(pixels: np.ndarray, value: int, key: bytes) -> Marked:
     canvas = _resize(plane, h, w)
     loud, part = _loudness(canvas), _visible(canvas, seen)
     shrunk = (min(h, height), min(w, width))
-    tile = _tile(key, value)
+    template = _template(value, min(height, width) < SMALL and float(np.median(loud)) < QUIET)
+    tile = _tile(key, value, template)
     pattern = np.tile(tile, (-(-h // TILE), -(-w // TILE)))[:h, :w]
-    for strength in STRENGTHS:
-        amplitude = np.minimum(strength + 0.25 * loud, 4)
+    for strength in ALONE if alone else STRENGTHS:
+        amplitude = np.minimum(strength + 0.3 * loud, 4)
         power = float((amplitude**2).mean() if part is None else (amplitude**2 * part).sum() / max(float(part.sum()), 1))
         amplitude *= min(1.0, LOUDEST / power**0.5)
         mark = pattern * amplitude if part is None else pattern * amplitude * part
-        if sure := _survives(_resize(canvas + mark, *shrunk), value, key):
+        if sure := _survives(_resize(canvas + mark, *shrunk), value, template, key, alone):
             break
     change = np.rint(_resize(mark, height, width, Image.Resampling.BICUBIC)).astype(np.int16)
     if seen is not None:
@@ -224,12 +235,12 @@ def embed(pixels: np.ndarray, value: int, key: bytes) -> Marked:
     return Marked(out, strength, sure)
 
 
-def _survives(canvas: np.ndarray, value: int, key: bytes) -> bool:
-    """Whether the id can be read from the canvas after JPEG at the quality `TESTED`."""
-    out = io.BytesIO()
-    Image.fromarray(np.clip(np.rint(canvas), 0, 255).astype(np.uint8)).save(out, "JPEG", quality=TESTED)
-    again = _resize(np.asarray(Image.open(out), np.float32), *_canvas_size(*canvas.shape))
-    found = _read_fold(_fold(_quiet(again)), key, "itself", templates=(value % TEMPLATES,))
+def _survives(canvas: np.ndarray, value: int, template: int, key: bytes, alone: bool) -> bool:
+    """Whether the id can be read from the canvas after a recompression."""
+    out, (kind, quality) = io.BytesIO(), TESTED[alone]
+    Image.fromarray(np.clip(np.rint(canvas), 0, 255).astype(np.uint8)).save(out, kind, quality=quality)
+    again = _resize(np.asarray(Image.open(out).convert("L"), np.float32), *_canvas_size(*canvas.shape))
+    found = _read_fold(_fold(_quiet(again)), key, "itself", templates=(template,))
     return found is not None and found.value == value
 
 
@@ -263,12 +274,14 @@ def _read_fold(
              for i in range(SYMBOLS)]
     word = sum(int(grid.argmax()) << 10 * i for i, grid in enumerate(grids))
     value = word >> 8
-    if word & 255 == _check(value) and value % TEMPLATES == best[1] and score >= PLAIN:
+    small = best[1] >= FINE
+    if word & 255 == _check(value) and _template(value, small) == best[1] and score >= PLAIN:
         return Read(value, score, how)
     if known is None or not len(known.values):
         return None
     sums = sum(grid[known.symbols[:, i]] for i, grid in enumerate(grids)) / SYMBOLS**0.5
-    sums = np.where(known.values % np.uint64(TEMPLATES) == best[1], sums, -np.inf)
+    ours = known.values % np.uint64(COARSE) == best[1] - FINE if small else known.values % np.uint64(FINE) == best[1]
+    sums = np.where(ours, sums, -np.inf)
     likeliest = int(np.argmax(sums))
     if sums[likeliest] < LISTED:
         return None
