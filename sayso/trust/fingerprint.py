@@ -53,9 +53,16 @@ def looks(pixels: np.ndarray) -> list[Look]:
 
 
 def turns(pixels: np.ndarray) -> list[Look]:
-    """The hashes of the eight ways to lie: as it is, turned by quarters, and mirrored."""
-    found, quality = pdqhash.compute_dihedral(_flat(pixels, 255))
-    return [Look(_packed(bits), int(quality)) for bits in found]
+    """The hashes of the eight ways to lie: as it is, turned by quarters, and mirrored.
+
+    Each is hashed anew: deriving them from one transform goes astray on flat art, where many coefficients are nearly zero.
+    """
+    flat, out = _flat(pixels, 255), []
+    for turn in range(8):
+        turned = np.ascontiguousarray(np.rot90(flat[:, ::-1] if turn >= 4 else flat, turn % 4))
+        bits, quality = pdqhash.compute(turned)
+        out.append(Look(_packed(bits), int(quality)))
+    return out
 
 
 def distances(columns: np.ndarray, bits: np.ndarray) -> np.ndarray:

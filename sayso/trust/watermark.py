@@ -34,7 +34,7 @@ SMALLEST = 32  # pixels along the shorter side, below which nothing is read
 BANDS = ((6, 27), (4, 15))  # cycles per tile: wavelengths of 16 to 3.6 canvas pixels in the fine sets, of 24 to 6.4 in the coarse
 SYNC_WEIGHT = 1.5  # amplitude of the synchronising pattern; a payload pattern has 1
 STRENGTHS = (0.7, 1.0)  # root mean square of the mark on flat ground, in levels of 255; tried in this order
-ALONE = (0.7, 1.0, 1.4)  # the same where nothing but the mark can find the picture again
+ALONE = (0.7, 1.0, 1.4)  # the same where nothing but the mark can find the picture again, or only a part of it can be seen
 LOUDEST = 1.9  # the same over all that can be seen: 42.5 dB
 TESTED = {False: ("JPEG", 75), True: ("WEBP", 80)}  # recompression that a mark must survive before it is given out, by `alone`
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG weighs
@@ -216,7 +216,7 @@ def embed(pixels: np.ndarray, value: int, key: bytes, alone: bool = False) -> Ma
     template = _template(value, min(height, width) < SMALL and float(np.median(loud)) < QUIET)
     tile = _tile(key, value, template)
     pattern = np.tile(tile, (-(-h // TILE), -(-w // TILE)))[:h, :w]
-    for strength in ALONE if alone else STRENGTHS:
+    for strength in STRENGTHS if seen is None and not alone else ALONE:
         amplitude = np.minimum(strength + 0.3 * loud, 4)
         power = float((amplitude**2).mean() if part is None else (amplitude**2 * part).sum() / max(float(part.sum()), 1))
         amplitude *= min(1.0, LOUDEST / power**0.5)
