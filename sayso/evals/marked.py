@@ -105,7 +105,7 @@ def _through(pixels: np.ndarray, kind: str, **how: object) -> np.ndarray:
         ground.alpha_composite(image)
         image = ground.convert("RGB")
     out = io.BytesIO()
-    image.save(out, kind, **how)  # type: ignore[arg-type]
+    image.save(out, kind, **how)
     return np.asarray(Image.open(out).convert("RGBA"))
 
 

@@ -168,9 +168,12 @@ def _timed(log: Log, entries: int, pixels: np.ndarray) -> float:
 
 def total(report: Report, harm: str) -> Row:
     """One harm over all kinds."""
-    rows = [by[harm] for by in report.rows.values()]
-    return Row(*(sum(getattr(row, name) for row in rows) for name in ("n", "mark", "look", "either", "wrong")),
-               seconds=sum(row.seconds for row in rows))
+    out = Row()
+    for by in report.rows.values():
+        row = by[harm]
+        out = Row(out.n + row.n, out.mark + row.mark, out.look + row.look, out.either + row.either, out.wrong + row.wrong,
+                  out.seconds + row.seconds)
+    return out
 
 
 def table(report: Report) -> str:
@@ -187,14 +190,19 @@ def table(report: Report) -> str:
                      f"| {row.seconds / row.n:.2f} |")
     low = {kind: f"{min(values):.1f}" for kind, values in report.psnr.items()}
     mean = {kind: f"{np.mean(values):.1f}" for kind, values in report.psnr.items()}
-    lines += ["", f"PSNR, least of each kind (dB): {', '.join(f'{k} {v}' for k, v in low.items())}; means: "
-              f"{', '.join(f'{k} {v}' for k, v in mean.items())}.",
-              f"Marks that passed their own test: {report.sure} of {len(report.added)}. Sealing: median {1000 * np.median(report.seal_seconds):.0f} ms, "
-              f"{np.median(report.added) / 1000:.1f} kB more than a plain PNG (at most {max(report.added) / 1000:.1f} kB).",
-              f"Unmarked pictures: {report.unmarked}, {report.unmarked_thorough} of them searched at turns and scales; wrong marks "
-              f"{report.wrong_marks}, wrong look-alikes {report.wrong_looks}.",
-              f"Look-up among {report.lookup_entries:,} entries: {report.lookup_ms:.1f} ms."]
+    sealing = f"median {1000 * np.median(report.seal_seconds):.0f} ms, {np.median(report.added) / 1000:.1f} kB more than a plain PNG"
+    marks = f"wrong marks {report.wrong_marks}, wrong look-alikes {report.wrong_looks}"
+    lines.append("")
+    lines.append(f"PSNR in dB, least of each kind: {_named(low)}; means: {_named(mean)}.")
+    lines.append(f"Marks that passed their own test: {report.sure} of {len(report.added)}.")
+    lines.append(f"Sealing: {sealing} (at most {max(report.added) / 1000:.1f} kB).")
+    lines.append(f"Unmarked pictures: {report.unmarked}, {report.unmarked_thorough} of them searched at turns and scales; {marks}.")
+    lines.append(f"Look-up among {report.lookup_entries:,} entries: {report.lookup_ms:.1f} ms.")
     return "\n".join(lines)
+
+
+def _named(values: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def as_json(report: Report) -> dict[str, object]:

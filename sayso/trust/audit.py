@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sayso.errors import SaysoError
+from sayso.errors import CannotWrite
 
 
 class Audit:
@@ -21,7 +21,7 @@ class Audit:
         self.path = path
 
     def write(self, what: str, facts: Mapping[str, object]) -> None:
-        """One line: the time in UTC, what happened, and the facts. Raises SaysoError when it cannot be written."""
+        """One line: the time in UTC, what happened, and the facts. Raises CannotWrite when it cannot be written."""
         line = {"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"), "what": what, **facts}
         data = (json.dumps(line, ensure_ascii=False, default=str) + "\n").encode("utf-8", "backslashreplace")
         try:
@@ -32,7 +32,7 @@ class Audit:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise SaysoError(f'the audit log "{self.path}" cannot be written ({error.strerror}); set SAYSO_HOME to another folder') from error
+            raise CannotWrite(f'the audit log "{self.path}" cannot be written ({error.strerror}); set SAYSO_HOME to another folder') from error
 
     def lines(self) -> Iterator[dict[str, object]]:
         """What was written, oldest first."""

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sayso.errors import SaysoError
+from sayso.errors import CannotWrite, SaysoError
 from sayso.trust.settings import Settings
 
 ROOT_YEARS, LEAF_DAYS, RENEW_DAYS = 20, 397, 30
@@ -89,7 +89,7 @@ def make_leaf(
     built = built.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
     built = built.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
     built = built.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False)  # type: ignore[arg-type]
-    return built.sign(root_key, hashes.SHA256()), key  # type: ignore[arg-type]
+    return built.sign(root_key, hashes.SHA256()), key
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -206,7 +206,7 @@ def load(settings: Settings) -> Identity:
             _renew(keys)
         signer = (keys / "signer.pem").read_bytes()
     except OSError as error:
-        raise SaysoError(f'the keys in "{keys}" cannot be used ({error.strerror}); set SAYSO_HOME to a folder you may write to') from error
+        raise CannotWrite(f'the keys in "{keys}" cannot be used ({error.strerror}); set SAYSO_HOME to a folder you may write to') from error
     cut = signer.index(b"-----BEGIN CERTIFICATE-----")
     _in_time(_leaf(signer[cut:], str(keys / "signer.pem")), str(keys / "signer.pem"))
     return Identity(signer[cut:], signer[:cut], None, "es256", root, anchors, secret)

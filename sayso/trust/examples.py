@@ -55,5 +55,6 @@ def score(book: Rulebook, model: Model | None = None) -> list[Score]:
         refused = [one.prompt for one in clause.allowed if stopped(book, one, model)]
         out.append(Score(clause.id, len(clause.violates) - len(missed), len(clause.violates), len(clause.allowed) - len(refused),
                          len(clause.allowed), (*missed, *refused)))
-    whole = Score("all", *(sum(getattr(one, name) for one in out) for name in ("stopped", "violating", "passed", "allowed")), ())
+    whole = Score("all", sum(one.stopped for one in out), sum(one.violating for one in out), sum(one.passed for one in out),
+                  sum(one.allowed for one in out), ())
     return [*out, whole]

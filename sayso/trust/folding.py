@@ -44,7 +44,7 @@ def readings(text: str) -> tuple[list[list[str]], str, str]:
     variants = dict.fromkeys((first, looked))
     if _LEETED.search(looked):
         for table in (LEET, LEET_L):
-            variants[_LEETED.sub(lambda found, table=table: _unleet(found[0], table), looked)] = None
+            variants[_unleeted(looked, table)] = None
     runs: list[str] = []
     for variant in tuple(variants):
         found = _SPACED.findall(variant)
@@ -55,6 +55,10 @@ def readings(text: str) -> tuple[list[list[str]], str, str]:
             variants[_LONG.sub(r"\1", variant)] = None
     han = _BETWEEN_HAN.sub("", first) if _IS_HAN.search(first) else ""
     return [[word.replace("’", "'").removesuffix("'s") for word in _WORD.findall(variant)] for variant in variants], "\n".join(runs), han
+
+
+def _unleeted(text: str, table: Mapping[int, str]) -> str:
+    return _LEETED.sub(lambda found: _unleet(found[0], table), text)
 
 
 def _unleet(token: str, table: Mapping[int, str]) -> str:

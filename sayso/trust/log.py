@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sayso.errors import SaysoError
+from sayso.errors import CannotWrite, SaysoError
 from sayso.trust.fingerprint import ALIKE, QUALITY, Look, distances
 from sayso.trust.watermark import Known, symbols
 
@@ -92,7 +92,7 @@ class Log:
             base.execute("PRAGMA synchronous=NORMAL")
             base.executescript(SCHEMA)
             here.base, here.process = base, os.getpid()
-        return here.base  # type: ignore[no-any-return]
+        return here.base
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -100,7 +100,7 @@ class Log:
             base = self._connect()
             yield base
         except (sqlite3.Error, OSError) as error:
-            raise SaysoError(f'the log of pictures "{self.path}" cannot be used ({error}); move it away or set SAYSO_HOME') from error
+            raise CannotWrite(f'the log of pictures "{self.path}" cannot be used ({error}); move it away or set SAYSO_HOME') from error
 
     def reserve(self, pixels: str, secret: bytes) -> int:
         """The mark for pixels of this sha256: the same for the same pixels, another for any other picture in the log."""
@@ -121,7 +121,8 @@ class Log:
                 self._insert(base, entry, looks)
                 base.execute("COMMIT")
             except BaseException:
-                base.execute("ROLLBACK")
+                if base.in_transaction:
+                    base.execute("ROLLBACK")
                 raise
 
     def _insert(self, base: sqlite3.Connection, entry: Entry, looks: Sequence[Look]) -> None:
@@ -148,7 +149,7 @@ class Log:
         """The picture of a mark."""
         with self._open() as base:
             row = base.execute(f"SELECT {COLUMNS} FROM pictures WHERE mark = ?", (mark,)).fetchone()
-        return None if row is None else Entry(*row[:-1], bool(row[-1]))
+        return None if row is None else Entry(*(*row[:-1], bool(row[-1])))
 
     def __len__(self) -> int:
         with self._open() as base:

@@ -55,7 +55,7 @@ def policy() -> Policy:
     found = _plugins().hook.sayso_policy()
     if found is None:
         raise SaysoError("no policy is in force; an installed plugin took it away, uninstall it")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def sealer() -> Sealer:
@@ -63,4 +63,4 @@ def sealer() -> Sealer:
     found = _plugins().hook.sayso_sealer()
     if found is None:
         raise SaysoError("nothing seals pictures here; an installed plugin took it away, uninstall it")
-    return found  # type: ignore[no-any-return]
+    return found

@@ -182,7 +182,7 @@ def read(data: bytes, identity: Identity, sidecar: bytes | None = None) -> Readi
             reader = found
         with reader:
             state, report = str(reader.get_validation_state() or "Invalid").lower(), json.loads(reader.json())
-    except Exception as error:  # whatever the bytes do to the native reader, it is a fact about the file
+    except Exception as error:  # noqa: BLE001  whatever the bytes do to the native reader, it is a fact about the file
         text = _short(error)
         if "remote" in text.lower() or "remote" in type(error).__name__.lower():
             return Reading("remote", remote=text)

@@ -25,6 +25,10 @@ from sayso.types import Picture
 Model = Callable[[str, str, Sequence[bytes]], str]  # instructions, what is judged, pictures as JPEG → the answer
 SIDE = 768  # pixels along the longer side of a picture that the model sees
 SECONDS = 60
+ANSWER = (
+    'Answer with one JSON object and nothing else: {"decision": "allow" or "block", "clauses": [ids that are violated], '
+    '"rationale": one sentence}. "block" needs at least one clause, "allow" has none.'
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,7 @@ def instructions(book: Rulebook, stage: Stage) -> str:
         if stage in clause.applies_to:
             rows += ["", f"## {clause.id}: {clause.title}", clause.text, "Violates: " + "; ".join(_told(one) for one in clause.violates),
                      "Allowed: " + "; ".join(_told(one) for one in clause.allowed)]
-    rows += ["", 'Answer with one JSON object and nothing else: {"decision": "allow" or "block", "clauses": [ids that are violated], '
-             '"rationale": one sentence}. "block" needs at least one clause, "allow" has none.']
+    rows += ["", ANSWER]
     return "\n".join(rows)
 
 
@@ -106,7 +109,7 @@ class Reasoner:
         shown = [_jpeg(picture) for picture in pictures] if self.sees else []
         try:
             return parse(self.model(instructions(book, stage), fenced(text), shown), book)
-        except Exception as error:  # an endpoint may fail in any way; the rules then stand alone
+        except Exception as error:  # noqa: BLE001  an endpoint may fail in any way; the rules then stand alone
             return Answer("", failed=f"{type(error).__name__}: {str(error)[:120]}")
 
 

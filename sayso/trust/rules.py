@@ -142,8 +142,8 @@ def _clause(given: object, names: frozenset[str]) -> Clause:
         raise BadInput(f"a clause of the policy file has no id: {str(given)[:80]!r}")
     where = f'clause "{given["id"]}"'
     needed = {"id", "title", "category", "severity", "final", "applies_to", "text", "instead", "rules", "violates", "allowed"}
-    if missing := sorted(needed - set(given)) or sorted(set(given) - needed - {"low", "unresolved"}):
-        raise BadInput(f'{where} of the policy file lacks or does not know "{missing[0]}"; it has {", ".join(sorted(needed))}')
+    if odd := sorted(needed - set(given)) or sorted(set(given) - needed - {"low", "unresolved"}):
+        raise BadInput(f'{where} of the policy file lacks or does not know "{odd[0]}"; it has {", ".join(sorted(needed))}')
     if given["category"] is not None:
         _one_of(f"the category of {where}", given["category"], CATEGORIES)
     rules = []

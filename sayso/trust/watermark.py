@@ -219,7 +219,7 @@ def embed(pixels: np.ndarray, value: int, key: bytes, alone: bool = False) -> Ma
     for strength in STRENGTHS if seen is None and not alone else ALONE:
         amplitude = np.minimum(strength + 0.3 * loud, 4)
         power = float((amplitude**2).mean() if part is None else (amplitude**2 * part).sum() / max(float(part.sum()), 1))
-        amplitude *= min(1.0, LOUDEST / power**0.5)
+        amplitude *= min(1.0, LOUDEST / max(power, 1e-6) ** 0.5)
         mark = pattern * amplitude if part is None else pattern * amplitude * part
         if sure := _survives(_resize(canvas + mark, *shrunk), value, template, key, alone):
             break
