@@ -19,8 +19,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance"
 SMALL = {  # so that made-up sizes and steps do not make the run about drawing
-    "SAYSO_DRAW_PIXELS": "65536", "SAYSO_DRAW_SIDE": "512", "SAYSO_DEADLINE_SECONDS": "3", "SAYSO_BODY_MB": "8", "SAYSO_QUEUE_PER_KEY": "1000",
-    "SAYSO_KEEP_ALIVE_SECONDS": "1", "SAYSO_FREE_MB": "0", "SAYSO_ENGINES": "fake", "SAYSO_LOG_LEVEL": "error",
+    "SAYSO_DRAW_PIXELS": "65536",
+    "SAYSO_DRAW_SIDE": "512",
+    "SAYSO_DEADLINE_SECONDS": "3",
+    "SAYSO_BODY_MB": "8",
+    "SAYSO_QUEUE_PER_KEY": "1000",
+    "SAYSO_KEEP_ALIVE_SECONDS": "1",
+    "SAYSO_FREE_MB": "0",
+    "SAYSO_ENGINES": "fake",
+    "SAYSO_LOG_LEVEL": "error",
 }
 
 
@@ -47,9 +54,31 @@ def main() -> int:
             until = time.monotonic() + 60
             while not ready(address) and time.monotonic() < until:
                 time.sleep(0.2)
-            words = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--checks", CHECKS, "--max-time",
-                     str(max(1, int(args.minutes * 60))), "--seed", str(args.seed), "--request-timeout", "30", "--no-color", "--warnings", "off",
-                     "--max-examples", "100000", "--phases", "coverage,fuzzing,stateful", "--continue-on-failure", "--generation-database", "none"]
+            words = [
+                sys.executable,
+                "-m",
+                "schemathesis.cli",
+                "run",
+                f"{address}/openapi.json",
+                "--checks",
+                CHECKS,
+                "--max-time",
+                str(max(1, int(args.minutes * 60))),
+                "--seed",
+                str(args.seed),
+                "--request-timeout",
+                "30",
+                "--no-color",
+                "--warnings",
+                "off",
+                "--max-examples",
+                "100000",
+                "--phases",
+                "coverage,fuzzing,stateful",
+                "--continue-on-failure",
+                "--generation-database",
+                "none",
+            ]
             return subprocess.run(words, env=environ, cwd=folder, check=False).returncode
         finally:
             server.terminate()

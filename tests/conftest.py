@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,17 @@ class Ran:
     @property
     def lines(self) -> list[str]:
         return self.out.splitlines()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home() -> Iterator[Path]:
+    """Keys, logs and whatever else belongs to a person lie in a folder of the test run, in programs that tests start too."""
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("SAYSO_TRUST_") or name == "SAYSO_HOME"}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SAYSO_HOME"] = folder
+        yield Path(folder)
+    os.environ.pop("SAYSO_HOME", None)
+    os.environ.update(before)
 
 
 @pytest.fixture
@@ -65,3 +78,30 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
     with serving(tmp_path_factory.mktemp("served")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL that runs for this session, with {} for the database; skips the test where it cannot be had."""
+    from tests import postgres_kit
+
+    with postgres_kit.running() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data.sqlite'}"
+    import secrets
+
+    from sqlalchemy import create_engine, text
+
+    url: str = request.getfixturevalue("postgres")
+    name = f"t{secrets.token_hex(6)}"
+    engine = create_engine(url.format("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.format(name)

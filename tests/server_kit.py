@@ -84,7 +84,7 @@ class Served:
                 raise QueueFull("too much waits already; try again in a second", 1)
             return plain(*args, **more)
 
-        self.studio.submit = submit  # type: ignore[method-assign]
+        self.studio.submit = submit
         try:
             yield
             assert left == [0]
@@ -95,7 +95,15 @@ class Served:
 @contextlib.contextmanager
 def serving(folder: Path, *plugins: object, **changes: object) -> Iterator[Served]:
     """A server over a folder, with plugins and settings of one's own; stopped at the end."""
-    given = {"data": str(folder), "engine": "fake", "engines": ("fake", "pocket"), "port": 0, "keep_alive_seconds": 0.5, "free_mb": 0, **changes}
+    given = {
+        "data": str(folder),
+        "engine": "fake",
+        "engines": ("fake", "pocket"),
+        "port": 0,
+        "keep_alive_seconds": 0.5,
+        "free_mb": 0,
+        **changes,
+    }
     studio = service.build(settings.load(environ={}, **given), *plugins)
     config = uvicorn.Config(app.create(studio), port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2)
     socket = config.bind_socket()

@@ -26,7 +26,7 @@ def refused(served: Served, answer: httpx2.Response, before: tuple[int, int, int
     error = answer.json()["error"]
     assert set(error) >= {"message", "type", "param", "code"} and len(error["message"]) > 15 and answer.headers["x-request-id"]
     assert state(served) == before
-    return error  # type: ignore[no-any-return]
+    return error
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -51,16 +51,25 @@ def mask(width: int, height: int, alpha: int) -> bytes:
     return png(pixels)
 
 
-@pytest.mark.parametrize(("files", "data", "said"), [
-    ({"image": ("a.png", GOOD), "mask": ("m.png", mask(31, 32, 0))}, {}, "the mask is 31x32"),
-    ({"image": ("a.png", GOOD), "mask": ("m.png", mask(32, 32, 255))}, {}, "no fully transparent pixel"),
-    ({"mask": ("m.png", mask(32, 32, 0))}, {}, "Missing required parameter: 'image'"), ({"image": ("a.png", GOOD)}, {"moderation": "low"}, "moderation"),
-    ({"image": ("a.png", GOOD), "markup": ("m.png", GOOD)}, {}, "markup"), ({"image": ("a.png", GOOD), "other": ("m.png", GOOD)}, {}, "Unknown file part"),
-    ({"image": ("a.png", GOOD)}, {"n": "100000000000"}, "'n'"), ({"image": ("a.png", GOOD)}, {"n": "two"}, "'n'"),
-    ({"image": ("a.png", GOOD)}, {"size": "0x0"}, "size"), ({"image": ("a.png", GOOD)}, {"strength": "1"}, "Unknown parameter"),
-    ({"image": ("a.png", GOOD)}, {"prompt": "x" * 33_000}, "prompt"), ({"image": ("a.png", GOOD)}, {"stream": "perhaps"}, "stream"),
-    ({"image": ("a.png", GOOD)}, {"image": "words"}, "must be a file"), ({"image": ("a.png", GOOD)}, {"input_fidelity": "high"}, "input_fidelity"),
-])
+@pytest.mark.parametrize(
+    ("files", "data", "said"),
+    [
+        ({"image": ("a.png", GOOD), "mask": ("m.png", mask(31, 32, 0))}, {}, "the mask is 31x32"),
+        ({"image": ("a.png", GOOD), "mask": ("m.png", mask(32, 32, 255))}, {}, "no fully transparent pixel"),
+        ({"mask": ("m.png", mask(32, 32, 0))}, {}, "Missing required parameter: 'image'"),
+        ({"image": ("a.png", GOOD)}, {"moderation": "low"}, "moderation"),
+        ({"image": ("a.png", GOOD), "markup": ("m.png", GOOD)}, {}, "markup"),
+        ({"image": ("a.png", GOOD), "other": ("m.png", GOOD)}, {}, "Unknown file part"),
+        ({"image": ("a.png", GOOD)}, {"n": "100000000000"}, "'n'"),
+        ({"image": ("a.png", GOOD)}, {"n": "two"}, "'n'"),
+        ({"image": ("a.png", GOOD)}, {"size": "0x0"}, "size"),
+        ({"image": ("a.png", GOOD)}, {"strength": "1"}, "Unknown parameter"),
+        ({"image": ("a.png", GOOD)}, {"prompt": "x" * 33_000}, "prompt"),
+        ({"image": ("a.png", GOOD)}, {"stream": "perhaps"}, "stream"),
+        ({"image": ("a.png", GOOD)}, {"image": "words"}, "must be a file"),
+        ({"image": ("a.png", GOOD)}, {"input_fidelity": "high"}, "input_fidelity"),
+    ],
+)
 def test_bad_edits(served: Served, files: dict[str, tuple[str, bytes]], data: dict[str, str], said: str) -> None:
     before = state(served)
     answer = httpx2.post(served.base + "/images/edits", data={"prompt": "paint it", "model": "fake", **data}, files=files)
@@ -76,13 +85,32 @@ def test_seventeen_pictures(served: Served) -> None:
 URL = "data:image/png;base64," + base64.b64encode(GOOD).decode()
 
 
-@pytest.mark.parametrize("url", [
-    "http://127.0.0.1/x.png", "https://localhost/x.png", "https://169.254.169.254/latest/meta-data", "https://[::1]/", "file:///etc/passwd", "ftp://x/y",
-    "data:image/svg+xml;base64,PHN2Zz4=", "data:text/html,<script>", URL[:-9] + "!!!!", URL[:60], "", "data:", "https://" + "a" * 3000,
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/x.png",
+        "https://localhost/x.png",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/",
+        "file:///etc/passwd",
+        "ftp://x/y",
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        "data:text/html,<script>",
+        URL[:-9] + "!!!!",
+        URL[:60],
+        "",
+        "data:",
+        "https://" + "a" * 3000,
+    ],
+)
 def test_bad_urls(served: Served, url: str) -> None:
-    for path, body in (("images/edits", {"prompt": "x", "images": [{"image_url": url}]}),
-                       ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": url}}]}]})):
+    for path, body in (
+        ("images/edits", {"prompt": "x", "images": [{"image_url": url}]}),
+        (
+            "chat/completions",
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": url}}]}]},
+        ),
+    ):
         before = state(served)
         refused(served, httpx2.post(f"{served.base}/{path}", json=body), before)
 
@@ -98,21 +126,43 @@ def test_bad_urls_where_urls_are_fetched(served: Served, url: str) -> None:
         served.studio.settings = plain
 
 
-@pytest.mark.parametrize(("body", "kind"), [
-    (b"{", "application/json"), (b"", "application/json"), (b"[]", "application/json"), (b'{"prompt": "x", "n": NaN}', "application/json"),
-    (b'{"prompt": "\\ud800"}', "application/json"), (b"\xff\xfe", "application/json"), (b"[" * 100_000, "application/json"),
-    (b'{"prompt": "x"}', "text/plain"), (b"prompt=x", "application/x-www-form-urlencoded"), (b"--x\r\n", "multipart/form-data"),
-    (b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nfox', "multipart/form-data; boundary=x"),
-])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"{", "application/json"),
+        (b"", "application/json"),
+        (b"[]", "application/json"),
+        (b'{"prompt": "x", "n": NaN}', "application/json"),
+        (b'{"prompt": "\\ud800"}', "application/json"),
+        (b"\xff\xfe", "application/json"),
+        (b"[" * 100_000, "application/json"),
+        (b'{"prompt": "x"}', "text/plain"),
+        (b"prompt=x", "application/x-www-form-urlencoded"),
+        (b"--x\r\n", "multipart/form-data"),
+        (b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nfox', "multipart/form-data; boundary=x"),
+    ],
+)
 def test_bad_bodies(served: Served, body: bytes, kind: str) -> None:
     for path in ("images/generations", "images/edits", "responses", "chat/completions"):
         before = state(served)
         refused(served, httpx2.post(f"{served.base}/{path}", content=body, headers={"content-type": kind}), before)
 
 
-@pytest.mark.parametrize("path", ["files/..%2f..%2fetc%2fpasswd", "files/file-..", "files/%00", "files/file-x%00", "responses/resp_x",
-                                  "conversations/%2e%2e", "pictures/ig_x/content", "nothing", "models/..%2f..%2fx",
-                                  "pictures/..%2f/content?owner=local&expires=99999999999&signature=%ff"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "files/..%2f..%2fetc%2fpasswd",
+        "files/file-..",
+        "files/%00",
+        "files/file-x%00",
+        "responses/resp_x",
+        "conversations/%2e%2e",
+        "pictures/ig_x/content",
+        "nothing",
+        "models/..%2f..%2fx",
+        "pictures/..%2f/content?owner=local&expires=99999999999&signature=%ff",
+    ],
+)
 def test_bad_paths(served: Served, path: str) -> None:
     answer = httpx2.get(f"{served.base}/{path}")
     assert 400 <= answer.status_code < 500 and "error" in answer.json()

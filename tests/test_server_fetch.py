@@ -19,11 +19,33 @@ def refuse(host: str, port: int) -> list[str]:
     raise AssertionError(f"{host} must not be looked up")
 
 
-@pytest.mark.parametrize("address", [
-    "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1",
-    "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::",
-    "::127.0.0.1", "2001:0:7f00:1:0:0:80ff:fffe", "nonsense",
-])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "::127.0.0.1",
+        "2001:0:7f00:1:0:0:80ff:fffe",
+        "nonsense",
+    ],
+)
 def test_addresses_that_are_not_public(address: str) -> None:
     assert not fetch.is_public(address)
     with pytest.raises(ApiError, match="not public"):
@@ -36,10 +58,24 @@ def test_public_addresses(address: str) -> None:
     assert fetch.checked("https://a.example/x.png?y=1", "u", lambda host, port: [address]) == ("a.example", 443, "/x.png?y=1", address)
 
 
-@pytest.mark.parametrize("url", [
-    "http://a.example/x.png", "ftp://a.example/x", "file:///etc/passwd", "gopher://a.example", "https://", "https://user:word@a.example/", "//a.example",
-    "https://a.example:99999/", "https://[::1", "https://a.example/\r\nX: y", "javascript:alert(1)", "https://a example/", "",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a.example/x.png",
+        "ftp://a.example/x",
+        "file:///etc/passwd",
+        "gopher://a.example",
+        "https://",
+        "https://user:word@a.example/",
+        "//a.example",
+        "https://a.example:99999/",
+        "https://[::1",
+        "https://a.example/\r\nX: y",
+        "javascript:alert(1)",
+        "https://a example/",
+        "",
+    ],
+)
 def test_only_plain_https(url: str) -> None:
     with pytest.raises(ApiError) as caught:
         fetch.checked(url, "image_url", refuse)
@@ -94,6 +130,7 @@ def port() -> Iterator[int]:
 
 def get(path: str, port: int, most: int = 1000) -> bytes:
     """Fetches from the local pages as if they were at a public address."""
+
     def connect(host: str, _: int, address: str, timeout: float) -> http.client.HTTPConnection:
         assert address == PUBLIC
         return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
@@ -108,9 +145,16 @@ def test_a_picture_comes(port: int) -> None:
     assert get("/picture", port) == get("/moved", port) == b"bytes of a picture"
 
 
-@pytest.mark.parametrize(("path", "said"), [
-    ("/inside", "not public"), ("/plain", "must be an https URL"), ("/round", "redirects more than"), ("/large", "more than 1000 bytes"), ("/none", "answered 404"),
-])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/inside", "not public"),
+        ("/plain", "must be an https URL"),
+        ("/round", "redirects more than"),
+        ("/large", "more than 1000 bytes"),
+        ("/none", "answered 404"),
+    ],
+)
 def test_what_does_not(path: str, said: str, port: int) -> None:
     with pytest.raises(ApiError, match=said):
         get(path, port)

@@ -28,8 +28,14 @@ async def reads(scope: Any, receive: Any, send: Any) -> None:
         await Response("hidden by a framework", 400)(scope, receive, send)
 
 
-def ask(rules: Rules, headers: dict[str, str] | None = None, chunks: list[bytes] | None = None, path: str = "/", wait: float = 0.0,
-        app: ASGIApp = reads) -> tuple[int, dict[str, str], bytes]:
+def ask(
+    rules: Rules,
+    headers: dict[str, str] | None = None,
+    chunks: list[bytes] | None = None,
+    path: str = "/",
+    wait: float = 0.0,
+    app: ASGIApp = reads,
+) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of one request."""
     sent: list[Message] = []
     left = list(chunks or [b""])
@@ -45,8 +51,17 @@ def ask(rules: Rules, headers: dict[str, str] | None = None, chunks: list[bytes]
         sent.append(message)
 
     raw = [(name.encode(), value.encode()) for name, value in {"host": "localhost:8021", **(headers or {})}.items()]
-    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": raw, "server": ("localhost", 8021),
-             "scheme": "http", "root_path": ""}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": raw,
+        "server": ("localhost", 8021),
+        "scheme": "http",
+        "root_path": "",
+    }
     asyncio.run(Guard(app, rules)(scope, receive, send))
     answer = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], answer, b"".join(message.get("body", b"") for message in sent[1:])
@@ -55,7 +70,7 @@ def ask(rules: Rules, headers: dict[str, str] | None = None, chunks: list[bytes]
 def error(body: bytes) -> dict[str, Any]:
     told = json.loads(body)["error"]
     assert set(told) >= {"message", "type", "param", "code"}
-    return told  # type: ignore[no-any-return]
+    return told
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:8021", "[::1]:8021", "192.168.1.7:8021", "[fd00::7]"])
@@ -71,8 +86,17 @@ def test_other_names_are_not(host: str) -> None:
     assert ask(Rules(hosts=frozenset({"*"})), {"host": host})[0] == 200
 
 
-@pytest.mark.parametrize(("origin", "status"), [("http://localhost:8021", 200), ("https://evil.example", 403), ("null", 403),
-                                                ("http://localhost:9999", 403), ("https://page.example", 200), ("http://[", 403)])
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost:8021", 200),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://localhost:9999", 403),
+        ("https://page.example", 200),
+        ("http://[", 403),
+    ],
+)
 def test_pages_from_elsewhere(origin: str, status: int) -> None:
     assert ask(Rules(origins=frozenset({"https://page.example"})), {"origin": origin})[0] == status
 
@@ -107,6 +131,7 @@ def test_every_answer_is_seen() -> None:
 def collected(make: Callable[[], AsyncIterator[str]], seconds: float) -> list[str]:
     async def run() -> list[str]:
         return [message async for message in sse.kept_alive(make(), seconds)]
+
     return asyncio.run(run())
 
 
@@ -115,6 +140,7 @@ def test_silence_is_filled_with_comments_and_nothing_is_lost() -> None:
         for i in range(3):
             await asyncio.sleep(0.05)
             yield str(i)
+
     got = collected(slowly, 0.02)
     assert [message for message in got if message != sse.KEEP_ALIVE] == ["0", "1", "2"] and got.count(sse.KEEP_ALIVE) >= 3
     assert all(message.startswith(":") for message in got if message == sse.KEEP_ALIVE)
@@ -133,7 +159,8 @@ def test_closing_a_stream_closes_its_source() -> None:
     async def run() -> None:
         stream = sse.kept_alive(source(), 0.01)
         assert [await anext(stream), await anext(stream)] == ["first", sse.KEEP_ALIVE]
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
+
     asyncio.run(run())
     assert closed == [True]
 
@@ -142,6 +169,7 @@ def test_an_error_on_the_way_is_told_as_an_event() -> None:
     async def fails() -> AsyncIterator[str]:
         yield "first"
         raise ZeroDivisionError
+
     nested = json.loads(collected(lambda: sse.told(fails()), 1)[1].partition("data: ")[2])
     assert nested["error"]["code"] == "server_error" and "type" not in nested
     flat = json.loads(collected(lambda: sse.told(fails(), flat=True), 1)[1].partition("data: ")[2])

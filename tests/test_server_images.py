@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.server_kit import Served, picture, png
 
+
 def image_of(text: str | None) -> Image.Image:
     assert text is not None
     return Image.open(io.BytesIO(base64.b64decode(text)))
@@ -28,8 +29,9 @@ def pixels_of(text: str | None) -> np.ndarray:
 
 
 def test_generate(served: Served) -> None:
-    made = served.client.images.generate(model="gpt-image-2", prompt="a red fox", size="512x256", n=2, quality="high", background="opaque",
-                                         user="someone", moderation="low")
+    made = served.client.images.generate(
+        model="gpt-image-2", prompt="a red fox", size="512x256", n=2, quality="high", background="opaque", user="someone", moderation="low"
+    )
     assert (made.size, made.quality, made.background, made.output_format) == ("512x256", "high", "opaque", "png")
     assert abs(made.created - time.time()) < 60
     assert made.data is not None and len(made.data) == 2
@@ -41,7 +43,7 @@ def test_generate(served: Served) -> None:
 
 def test_usage_follows_the_public_formula(served: Served) -> None:
     for size, quality, tokens in (("1024x1024", "low", 196), ("1024x1024", "medium", 1756), ("1536x1024", "high", 5488)):
-        made = served.client.images.generate(model="fake", prompt="x", size=size, quality=quality)  # type: ignore[call-overload]
+        made = served.client.images.generate(model="fake", prompt="x", size=size, quality=quality)
         assert made.usage.output_tokens == tokens
 
 
@@ -63,8 +65,14 @@ def test_seed_steps_and_guidance_are_obeyed(served: Served) -> None:
 def test_output_format_and_compression(served: Served, kind: str, pillow: str) -> None:
     sizes = []
     for compression in (10, 100) if kind != "png" else (100,):
-        made = served.client.images.generate(model="fake", prompt="a red fox", size="256x256", output_format=kind,  # type: ignore[call-overload]
-                                             output_compression=compression, extra_body={"seed": 1, "finish": False})
+        made = served.client.images.generate(
+            model="fake",
+            prompt="a red fox",
+            size="256x256",
+            output_format=kind,
+            output_compression=compression,
+            extra_body={"seed": 1, "finish": False},
+        )
         assert made.output_format == kind and image_of(made.data[0].b64_json).format == pillow
         sizes.append(len(made.data[0].b64_json))
     assert sizes == sorted(sizes) and len(set(sizes)) == len(sizes)
@@ -79,7 +87,7 @@ def test_a_transparent_background(served: Served) -> None:
 def test_stream_with_three_partials(served: Served) -> None:
     events = list(served.client.images.generate(model="fake", prompt="a red fox", size="64x64", stream=True, partial_images=3))
     assert [event.type for event in events] == ["image_generation.partial_image"] * 3 + ["image_generation.completed"]
-    assert [event.partial_image_index for event in events[:3]] == [0, 1, 2]  # type: ignore[union-attr]
+    assert [event.partial_image_index for event in events[:3]] == [0, 1, 2]
     shown = [pixels_of(event.b64_json) for event in events]
     grey = [int((one == 127).all(-1).sum() if one.shape[2] == 3 else (one[..., :3] == 127).all(-1).sum()) for one in shown]
     assert grey == sorted(grey, reverse=True) and len(set(grey)) == 4, "each comes from a later step of the sampler"
@@ -96,8 +104,13 @@ def test_edit_with_several_files_and_a_mask(served: Served) -> None:
     before, other = picture(96, 64, 1), picture(32, 32, 2)
     mask = np.full((64, 96, 4), 255, np.uint8)
     mask[16:32, 16:48, 3] = 0
-    made = served.client.images.edit(model="gpt-image-1", prompt="paint it blue", image=[("a.png", png(before)), ("b.png", png(other))],
-                                     mask=("mask.png", png(mask)), extra_body={"seed": 3})
+    made = served.client.images.edit(
+        model="gpt-image-1",
+        prompt="paint it blue",
+        image=[("a.png", png(before)), ("b.png", png(other))],
+        mask=("mask.png", png(mask)),
+        extra_body={"seed": 3},
+    )
     assert made.size == "96x64" and made.data is not None
     after, changed = pixels_of(made.data[0].b64_json), mask[..., 3] == 0
     assert np.array_equal(after[~changed], before[~changed]) and not np.array_equal(after[changed], before[changed])
@@ -105,7 +118,9 @@ def test_edit_with_several_files_and_a_mask(served: Served) -> None:
 
 
 def test_edit_of_one_file_keeps_its_size_and_streams(served: Served) -> None:
-    events = list(served.client.images.edit(model="fake", prompt="paint it", image=("a.png", png(picture(96, 64, 1))), stream=True, partial_images=1))
+    events = list(
+        served.client.images.edit(model="fake", prompt="paint it", image=("a.png", png(picture(96, 64, 1))), stream=True, partial_images=1)
+    )
     assert [event.type for event in events] == ["image_edit.partial_image", "image_edit.completed"]
     assert events[-1].size == "96x64"
 
@@ -132,20 +147,36 @@ def test_urls_are_signed_and_expire(served: Served) -> None:
     assert httpx2.get(tampered).status_code in (403, 404)
 
 
-@pytest.mark.parametrize(("change", "param", "code"), [
-    ({"model": "gpt-imagine"}, "model", "model_not_found"), ({"n": 11}, "n", "invalid_value"), ({"n": 0}, "n", "invalid_value"),
-    ({"size": "big"}, "size", "invalid_value"), ({"quality": "best"}, "quality", "invalid_value"), ({"prompt": ""}, "prompt", "invalid_value"),
-    ({"prompt": "x" * 32_001}, "prompt", "invalid_value"), ({"prompt": "a\0b"}, "prompt", "invalid_value"),
-    ({"extra_body": {"negative_prompt": "x"}}, "negative_prompt", "unknown_parameter"), ({"output_format": "gif"}, "output_format", None),
-    ({"output_format": "svg"}, "output_format", None), ({"output_compression": 50}, None, "invalid_value"),
-    ({"background": "transparent", "output_format": "jpeg"}, None, "invalid_value"), ({"partial_images": 2}, None, "invalid_value"),
-    ({"extra_body": {"seed": -1}}, "seed", "invalid_value"), ({"extra_body": {"seed": "7"}}, "seed", "invalid_type"),
-    ({"style": "vivid"}, "style", None), ({"extra_body": {"engine_options": {"speed": 1}}}, None, None), ({"size": "99999x16"}, "size", None),
-])
-def test_what_cannot_be_obeyed_is_refused_in_a_sentence(served: Served, change: dict[str, object], param: str | None, code: str | None) -> None:
+@pytest.mark.parametrize(
+    ("change", "param", "code"),
+    [
+        ({"model": "gpt-imagine"}, "model", "model_not_found"),
+        ({"n": 11}, "n", "invalid_value"),
+        ({"n": 0}, "n", "invalid_value"),
+        ({"size": "big"}, "size", "invalid_value"),
+        ({"quality": "best"}, "quality", "invalid_value"),
+        ({"prompt": ""}, "prompt", "invalid_value"),
+        ({"prompt": "x" * 32_001}, "prompt", "invalid_value"),
+        ({"prompt": "a\0b"}, "prompt", "invalid_value"),
+        ({"extra_body": {"negative_prompt": "x"}}, "negative_prompt", "unknown_parameter"),
+        ({"output_format": "gif"}, "output_format", None),
+        ({"output_format": "svg"}, "output_format", None),
+        ({"output_compression": 50}, None, "invalid_value"),
+        ({"background": "transparent", "output_format": "jpeg"}, None, "invalid_value"),
+        ({"partial_images": 2}, None, "invalid_value"),
+        ({"extra_body": {"seed": -1}}, "seed", "invalid_value"),
+        ({"extra_body": {"seed": "7"}}, "seed", "invalid_type"),
+        ({"style": "vivid"}, "style", None),
+        ({"extra_body": {"engine_options": {"speed": 1}}}, None, None),
+        ({"size": "99999x16"}, "size", None),
+    ],
+)
+def test_what_cannot_be_obeyed_is_refused_in_a_sentence(
+    served: Served, change: dict[str, object], param: str | None, code: str | None
+) -> None:
     before = served.pictures()
     with pytest.raises(openai.APIStatusError) as caught:
-        served.client.images.generate(**{"model": "fake", "prompt": "a red fox", **change})  # type: ignore[call-overload]
+        served.client.images.generate(**{"model": "fake", "prompt": "a red fox", **change})
     error = caught.value
     assert error.status_code == (404 if code == "model_not_found" else 400)
     assert isinstance(error.body, dict) and set(error.body) >= {"message", "type", "param", "code"}
@@ -178,6 +209,7 @@ def test_a_client_that_goes_stops_the_work(served: Served) -> None:
     before = served.pictures()
     with pytest.raises(openai.APITimeoutError):
         served.client.with_options(timeout=0.6, max_retries=0).images.generate(
-            model="fake", prompt="slow", size="64x64", extra_body={"steps": 20, "engine_options": {"pause": 0.2}})
+            model="fake", prompt="slow", size="64x64", extra_body={"steps": 20, "engine_options": {"pause": 0.2}}
+        )
     served.settle(lambda: served.running() == 0, 5)
     assert served.pictures() == before

@@ -24,11 +24,20 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("package.json", "core.mjs"):
         shutil.copy(JS / name, folder / name)
     try:
-        ran = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(
+            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         pytest.skip("npm could not fetch the client in two minutes")
     if ran.returncode:
-        pytest.skip(f"npm could not fetch the client: {ran.stderr.strip().splitlines()[-1][:200] if ran.stderr.strip() else 'no reason given'}")
+        pytest.skip(
+            f"npm could not fetch the client: {ran.stderr.strip().splitlines()[-1][:200] if ran.stderr.strip() else 'no reason given'}"
+        )
     return folder
 
 
@@ -37,7 +46,9 @@ def test_the_core_five(node: Path, served: Served) -> None:
     mask[:32, :, 3] = 0
     (node / "a.png").write_bytes(png(picture(64, 64, 1)))
     (node / "mask.png").write_bytes(png(mask))
-    ran = subprocess.run(["node", "core.mjs", served.base, "a.png", "mask.png"], cwd=node, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(
+        ["node", "core.mjs", served.base, "a.png", "mask.png"], cwd=node, capture_output=True, text=True, timeout=60, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert told["generate"] == ["PNG", "PNG"] and told["usage"] > 0

@@ -21,12 +21,18 @@ class Strict:
     def judge(self, stage: str, ask: Ask, plan: Plan | None, drawn: Picture | None, moderation: str) -> Verdict:
         words = " ".join(part.text for message in ask.messages for part in message.parts if isinstance(part, Text))
         bad = {"prompt": "forbidden", "inputs": "shown", "output": "late"}.get(stage, "\0") in words and moderation == "auto"
-        return Verdict(not bad, stage, "violence-1" if bad else None, "this shows violence" if bad else "", "a calmer scene" if bad else "",  # type: ignore[arg-type]
-                       {"violence": 0.9 if bad else 0.1})
+        return Verdict(
+            not bad,
+            stage,
+            "violence-1" if bad else None,
+            "this shows violence" if bad else "",
+            "a calmer scene" if bad else "",
+            {"violence": 0.9 if bad else 0.1},
+        )
 
     @hookimpl
     def sayso_policy(self) -> Policy:
-        return self  # type: ignore[return-value]
+        return self
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ def test_a_refusal_says_stage_and_category(strict: Served, words: str, stage: st
     blocked(caught, stage)
     assert strict.pictures() == 0
     made = strict.client.images.generate(model="fake", prompt=words, size="64x64", moderation="low")
-    strict.studio.delete_picture(strict.studio.authenticate(None), made.data[0].id)  # type: ignore[index,union-attr]
+    strict.studio.delete_picture(strict.studio.authenticate(None), made.data[0].id)
 
 
 def test_pictures_that_are_shown_are_judged_and_not_kept(strict: Served) -> None:
@@ -64,7 +70,7 @@ def test_a_refusal_in_a_stream_and_in_a_response(strict: Served) -> None:
         list(strict.client.images.generate(model="fake", prompt="late", size="64x64", stream=True))
     assert caught.value.code == "moderation_blocked"
     tool = {"type": "image_generation", "size": "64x64"}
-    made = strict.client.responses.create(model="fake", input="late", tools=[tool])  # type: ignore[list-item]
+    made = strict.client.responses.create(model="fake", input="late", tools=[tool])
     call = next(item for item in made.output if item.type == "image_generation_call")
     assert made.status == "failed" and made.error is not None and made.error.code == "image_content_policy_violation"
     assert call.status == "failed" and call.error is not None and call.error.moderation_details is not None
@@ -77,7 +83,7 @@ def test_moderations(strict: Served) -> None:
     assert said.results[0].category_scores.violence == 0.1 and said.results[0].categories.hate is False
     url = "data:image/png;base64," + __import__("base64").b64encode(png(noise(8, 8, 1))).decode()
     parts = [{"type": "text", "text": "shown"}, {"type": "image_url", "image_url": {"url": url}}]
-    both = strict.client.moderations.create(input=parts, model="omni-moderation-latest")  # type: ignore[arg-type]
+    both = strict.client.moderations.create(input=parts, model="omni-moderation-latest")
     assert both.results[0].flagged and both.results[0].category_applied_input_types.violence == ["text", "image"]
 
 
@@ -90,19 +96,38 @@ def test_the_pocket_engine_streams_its_sampler(served: Served) -> None:
     assert events[-1].size == "512x512"
 
 
-@pytest.mark.parametrize(("more", "said"), [
-    ({"size": "1792x1024"}, "aspect"), ({"size": "500x500"}, "multiples of 16"), ({"extra_body": {"think": True}}, "think"),
-    ({"extra_body": {"engine_options": {"speed": 2}}}, "speed"),
-])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"size": "1792x1024"}, "aspect"),
+        ({"size": "500x500"}, "multiples of 16"),
+        ({"extra_body": {"think": True}}, "think"),
+        ({"extra_body": {"engine_options": {"speed": 2}}}, "speed"),
+    ],
+)
 def test_the_pocket_engine_refuses_what_it_cannot(served: Served, more: dict[str, object], said: str) -> None:
     with pytest.raises(openai.BadRequestError, match=said):
-        served.client.images.generate(**{"model": "pocket", "prompt": "a red fox", **more})  # type: ignore[call-overload]
+        served.client.images.generate(**{"model": "pocket", "prompt": "a red fox", **more})
 
 
 def test_the_pocket_engine_obeys(served: Served) -> None:
-    made = served.client.images.generate(model="pocket", prompt="a red fox", size="256x256", background="transparent", output_format="webp", quality="low",
-                                         extra_body={"seed": 3})
+    made = served.client.images.generate(
+        model="pocket",
+        prompt="a red fox",
+        size="256x256",
+        background="transparent",
+        output_format="webp",
+        quality="low",
+        extra_body={"seed": 3},
+    )
     assert made.data is not None and pixels_of(made.data[0].b64_json).shape == (256, 256, 4) and made.background == "transparent"
-    again = served.client.images.generate(model="pocket", prompt="a red fox", size="256x256", background="transparent", output_format="webp", quality="low",
-                                          extra_body={"seed": 3})
+    again = served.client.images.generate(
+        model="pocket",
+        prompt="a red fox",
+        size="256x256",
+        background="transparent",
+        output_format="webp",
+        quality="low",
+        extra_body={"seed": 3},
+    )
     assert again.data is not None and np.array_equal(pixels_of(again.data[0].b64_json), pixels_of(made.data[0].b64_json))

@@ -27,7 +27,7 @@ def drawn(response: Response) -> list[str]:
 
 
 def create(served: Served, words: object, **more: object) -> Response:
-    return served.client.responses.create(model="gpt-5", input=words, tools=more.pop("tools", [TOOL]), **more)  # type: ignore[call-overload,no-any-return]
+    return served.client.responses.create(model="gpt-5", input=words, tools=more.pop("tools", [TOOL]), **more)
 
 
 def test_four_turns_by_previous_response(served: Served) -> None:
@@ -47,13 +47,36 @@ def test_four_turns_by_previous_response(served: Served) -> None:
 
 
 def test_all_fields_of_the_tool(served: Served) -> None:
-    tool = {**TOOL, "action": "generate", "background": "transparent", "complexity": "low", "model": "fake", "moderation": "low",
-            "output_compression": 60, "output_format": "webp", "quality": "high", "size": "128x64", "steps": 3}
-    made = create(served, "a red fox", tools=[tool], tool_choice={"type": "image_generation"}, metadata={"a": "b"}, user="me",
-                  instructions="be brief", reasoning={"effort": "low", "summary": "auto"}, max_tool_calls=1, parallel_tool_calls=False)
+    tool = {
+        **TOOL,
+        "action": "generate",
+        "background": "transparent",
+        "complexity": "low",
+        "model": "fake",
+        "moderation": "low",
+        "output_compression": 60,
+        "output_format": "webp",
+        "quality": "high",
+        "size": "128x64",
+        "steps": 3,
+    }
+    made = create(
+        served,
+        "a red fox",
+        tools=[tool],
+        tool_choice={"type": "image_generation"},
+        metadata={"a": "b"},
+        user="me",
+        instructions="be brief",
+        reasoning={"effort": "low", "summary": "auto"},
+        max_tool_calls=1,
+        parallel_tool_calls=False,
+    )
     call = next(item for item in made.output if item.type == "image_generation_call")
     assert (call.size, call.quality, call.background, call.output_format) == ("128x64", "high", "transparent", "webp")
-    assert made.metadata == {"a": "b"} and made.instructions == "be brief" and made.max_tool_calls == 1 and made.parallel_tool_calls is False
+    assert (
+        made.metadata == {"a": "b"} and made.instructions == "be brief" and made.max_tool_calls == 1 and made.parallel_tool_calls is False
+    )
     assert made.tool_usage is not None and made.tool_usage.image_gen.output_tokens > 0 and made.usage is not None
     assert served.client.responses.retrieve(made.id) == made
 
@@ -69,23 +92,30 @@ def test_pictures_by_id_by_url_and_by_file(served: Served) -> None:
     first = create(served, "a red fox")
     by_id = create(served, [{"role": "user", "content": "make it blue"}, {"type": "image_generation_call", "id": drawn(first)[0]}])
     by_reference = create(served, [{"type": "item_reference", "id": drawn(first)[0]}, {"role": "user", "content": "make it blue"}])
-    results = [pixels_of(next(item.result for item in made.output if item.type == "image_generation_call")) for made in (by_id, by_reference)]
+    results = [
+        pixels_of(next(item.result for item in made.output if item.type == "image_generation_call")) for made in (by_id, by_reference)
+    ]
     assert np.array_equal(*results)
     file = served.client.files.create(file=("a.png", png(picture(96, 32, 3))), purpose="vision")
     for part in ({"file_id": file.id}, {"image_url": data_url(3, 96, 32)}):
-        made = create(served, [{"role": "user", "content": [{"type": "input_text", "text": "make it blue"}, {"type": "input_image", **part}]}])
+        made = create(
+            served, [{"role": "user", "content": [{"type": "input_text", "text": "make it blue"}, {"type": "input_image", **part}]}]
+        )
         call = next(item for item in made.output if item.type == "image_generation_call")
         assert (call.action, call.size) == ("edit", "96x32")
     items = served.client.responses.input_items.list(made.id).data
-    assert len(items) == 1 and items[0].type == "message" and items[0].content[1].file_id  # type: ignore[union-attr]
+    assert len(items) == 1 and items[0].type == "message" and items[0].content[1].file_id
 
 
 def test_a_mask_of_the_tool(served: Served) -> None:
     mask = picture(64, 64, 1)
     mask[:32, :, 3] = 0
     url = "data:image/png;base64," + base64.b64encode(png(mask)).decode()
-    made = create(served, [{"role": "user", "content": [{"type": "input_text", "text": "make it blue"}, {"type": "input_image", "image_url": data_url(3)}]}],
-                  tools=[{**TOOL, "action": "edit", "input_image_mask": {"image_url": url}}])
+    made = create(
+        served,
+        [{"role": "user", "content": [{"type": "input_text", "text": "make it blue"}, {"type": "input_image", "image_url": data_url(3)}]}],
+        tools=[{**TOOL, "action": "edit", "input_image_mask": {"image_url": url}}],
+    )
     after = pixels_of(next(item.result for item in made.output if item.type == "image_generation_call"))
     assert (after[32:] == picture(64, 64, 3)[32:]).all() and not (after[:32] == picture(64, 64, 3)[:32]).all()
 
@@ -98,7 +128,9 @@ def test_words_alone(served: Served) -> None:
 
 
 def test_a_conversation_holds_the_turns(served: Served) -> None:
-    conversation = served.client.conversations.create(metadata={"topic": "fox"}, items=[{"type": "message", "role": "user", "content": "hello"}])
+    conversation = served.client.conversations.create(
+        metadata={"topic": "fox"}, items=[{"type": "message", "role": "user", "content": "hello"}]
+    )
     first = create(served, "draw a red fox", conversation=conversation.id)
     second = create(served, "make it blue", conversation={"id": conversation.id})
     assert next(item.action for item in second.output if item.type == "image_generation_call") == "edit"
@@ -113,10 +145,15 @@ def test_a_conversation_holds_the_turns(served: Served) -> None:
 
 
 def test_a_stream_tells_everything_in_order(served: Served) -> None:
-    events = list(served.client.responses.create(model="gpt-5", input="a red fox", tools=[{**TOOL, "partial_images": 2}], stream=True))  # type: ignore[list-item]
+    events = list(served.client.responses.create(model="gpt-5", input="a red fox", tools=[{**TOOL, "partial_images": 2}], stream=True))
     kinds = [event.type for event in events]
     assert kinds[:2] == ["response.created", "response.in_progress"] and kinds[-1] == "response.completed"
-    assert [kind for kind in kinds if "image_generation_call" in kind] == [*IMAGE_EVENTS[:2], IMAGE_EVENTS[2], IMAGE_EVENTS[2], IMAGE_EVENTS[3]]
+    assert [kind for kind in kinds if "image_generation_call" in kind] == [
+        *IMAGE_EVENTS[:2],
+        IMAGE_EVENTS[2],
+        IMAGE_EVENTS[2],
+        IMAGE_EVENTS[3],
+    ]
     assert [event.sequence_number for event in events] == list(range(len(events)))
     done = next(event for event in events if event.type == "response.output_item.done")
     last = events[-1]
@@ -162,18 +199,47 @@ def test_what_is_not_stored_cannot_be_fetched(served: Served) -> None:
         create(served, "make it blue", previous_response_id=made.id)
 
 
-@pytest.mark.parametrize(("more", "said"), [
-    ({"previous_response_id": "resp_" + "0" * 48}, "Previous response"), ({"temperature": 1}, "Unknown parameter: 'temperature'"),
-    ({"background": True, "store": False}, "must be stored"), ({"tools": [{"type": "web_search"}]}, "image_generation"),
-    ({"tools": [{**TOOL, "n": 2}]}, "Unknown parameter"), ({"tools": [{**TOOL, "output_format": "gif"}]}, "moving pictures"),
-    ({"input": []}, "input"), ({"input": "  "}, "no words"), ({"input": [{"role": "assistant", "content": "hi"}]}, "no words"),
-    ({"input": [{"type": "image_generation_call", "id": "ig_nothing"}, {"role": "user", "content": "x"}]}, "no picture 'ig_nothing'"),
-    ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "image_url": "http://localhost/x"}]}]}, "fetches none"),
-    ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "file_id": "file-none"}]}]}, "file-none"),
-    ({"tools": [{**TOOL, "action": "edit"}]}, ""), ({"tool_choice": "required", "tools": []}, "tools is empty"), ({"metadata": {"a": 1}}, "metadata"),
-    ({"stream_options": {"include_obfuscation": True}, "stream": True}, "include_obfuscation"), ({"model": "llama"}, "does not exist"),
-    ({"conversation": "conv_none", "previous_response_id": "resp_" + "0" * 48}, "leave one of them out"), ({"truncation": "auto"}, "truncation"),
-])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"previous_response_id": "resp_" + "0" * 48}, "Previous response"),
+        ({"temperature": 1}, "Unknown parameter: 'temperature'"),
+        ({"background": True, "store": False}, "must be stored"),
+        ({"tools": [{"type": "web_search"}]}, "image_generation"),
+        ({"tools": [{**TOOL, "n": 2}]}, "Unknown parameter"),
+        ({"tools": [{**TOOL, "output_format": "gif"}]}, "moving pictures"),
+        ({"input": []}, "input"),
+        ({"input": "  "}, "no words"),
+        ({"input": [{"role": "assistant", "content": "hi"}]}, "no words"),
+        ({"input": [{"type": "image_generation_call", "id": "ig_nothing"}, {"role": "user", "content": "x"}]}, "no picture 'ig_nothing'"),
+        (
+            {
+                "input": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "image_url": "http://localhost/x"}],
+                    }
+                ]
+            },
+            "fetches none",
+        ),
+        (
+            {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "file_id": "file-none"}]}
+                ]
+            },
+            "file-none",
+        ),
+        ({"tools": [{**TOOL, "action": "edit"}]}, ""),
+        ({"tool_choice": "required", "tools": []}, "tools is empty"),
+        ({"metadata": {"a": 1}}, "metadata"),
+        ({"stream_options": {"include_obfuscation": True}, "stream": True}, "include_obfuscation"),
+        ({"model": "llama"}, "does not exist"),
+        ({"conversation": "conv_none", "previous_response_id": "resp_" + "0" * 48}, "leave one of them out"),
+        ({"truncation": "auto"}, "truncation"),
+    ],
+)
 def test_what_cannot_be_obeyed_is_refused(served: Served, more: dict[str, object], said: str) -> None:
     body = {"model": "fake", "input": "a red fox", "tools": [TOOL], **more}
     before = served.pictures(), served.files()
@@ -185,13 +251,23 @@ def test_what_cannot_be_obeyed_is_refused(served: Served, more: dict[str, object
 
 
 def test_chat_with_pictures_in_and_out(served: Served) -> None:
-    messages = [{"role": "system", "content": "You draw."}, {"role": "user", "content": [
-        {"type": "text", "text": "make it blue"}, {"type": "image_url", "image_url": {"url": data_url(4), "detail": "auto"}}]}]
-    made = served.client.chat.completions.create(model="gpt-4o", messages=messages, modalities=["text", "image"], seed=3)  # type: ignore[call-overload]
+    messages = [
+        {"role": "system", "content": "You draw."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "make it blue"},
+                {"type": "image_url", "image_url": {"url": data_url(4), "detail": "auto"}},
+            ],
+        },
+    ]
+    made = served.client.chat.completions.create(model="gpt-4o", messages=messages, modalities=["text", "image"], seed=3)
     message = made.choices[0].message
     assert message.images[0]["image_url"]["url"].startswith("data:image/png;base64,") and made.usage.total_tokens > 0
     again = [*messages, message.model_dump(exclude_none=True), {"role": "user", "content": "now red"}]
-    assert served.client.chat.completions.create(model="gpt-4o", messages=again, n=2).choices[1].message.content.startswith("![picture](http")  # type: ignore[call-overload]
+    assert (
+        served.client.chat.completions.create(model="gpt-4o", messages=again, n=2).choices[1].message.content.startswith("![picture](http")
+    )
     linked = served.client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "a red fox"}])
     assert linked.choices[0].message.content is not None
     link = linked.choices[0].message.content.partition("![picture](")[2].rstrip(")")
@@ -199,17 +275,24 @@ def test_chat_with_pictures_in_and_out(served: Served) -> None:
 
 
 def test_chat_in_words_and_as_chunks(served: Served) -> None:
-    said = served.client.chat.completions.create(model="fake", messages=[{"role": "user", "content": "how many pictures"}], modalities=["text"])
+    said = served.client.chat.completions.create(
+        model="fake", messages=[{"role": "user", "content": "how many pictures"}], modalities=["text"]
+    )
     assert said.choices[0].message.content == "3 words; pictures: none"
-    chunks = list(served.client.chat.completions.create(model="fake", messages=[{"role": "user", "content": "a red fox"}], stream=True,
-                                                        stream_options={"include_usage": True}))
+    chunks = list(
+        served.client.chat.completions.create(
+            model="fake", messages=[{"role": "user", "content": "a red fox"}], stream=True, stream_options={"include_usage": True}
+        )
+    )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert "![picture](http" in text and chunks[-1].usage is not None and chunks[-2].choices[0].finish_reason == "stop"
 
 
 def test_files(served: Served) -> None:
     sent = png(picture(40, 30, 1)) + b"<script>"
-    file = served.client.files.create(file=("../../etc/pass\u0001wd.png", sent), purpose="vision", expires_after={"anchor": "created_at", "seconds": 3600})
+    file = served.client.files.create(
+        file=("../../etc/pass\u0001wd.png", sent), purpose="vision", expires_after={"anchor": "created_at", "seconds": 3600}
+    )
     assert "/" not in file.filename and file.expires_at is not None and abs(file.expires_at - time.time() - 3600) < 60
     content = served.client.files.content(file.id).read()
     assert content != sent and b"script" not in content and content.startswith(b"\x89PNG")

@@ -39,14 +39,18 @@ def post(port: int, path: str, body: dict[str, object]) -> dict[str, object]:
     answer = connection.getresponse()
     told = json.loads(answer.read())
     assert answer.status == 200, told
-    return told  # type: ignore[no-any-return]
+    return told
 
 
 def test_two_hundred_streams_of_one_job(served: Served) -> None:
     """All of them hear the whole log, while others are served."""
     port = int(served.root.rpartition(":")[2])
-    body = {"model": "fake", "input": "a red fox", "background": True,
-            "tools": [{"type": "image_generation", "size": "64x64", "steps": 40, "partial_images": 1}]}
+    body = {
+        "model": "fake",
+        "input": "a red fox",
+        "background": True,
+        "tools": [{"type": "image_generation", "size": "64x64", "steps": 40, "partial_images": 1}],
+    }
     made = post(port, "/v1/responses", body)
     streams = [get(port, f"/v1/responses/{made['id']}?stream=true") for _ in range(CLIENTS)]
     assert {stream.status for stream in streams} == {200}
@@ -87,8 +91,13 @@ def free_port() -> int:
 
 def test_a_stream_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
     port = free_port()
-    body = {"model": "fake", "input": "a red fox", "background": True, "stream": True,
-            "tools": [{"type": "image_generation", "size": "256x256", "steps": 1000, "partial_images": 3, "seed": 3}]}
+    body = {
+        "model": "fake",
+        "input": "a red fox",
+        "background": True,
+        "stream": True,
+        "tools": [{"type": "image_generation", "size": "256x256", "steps": 1000, "partial_images": 3, "seed": 3}],
+    }
     first: list[dict[str, object]] = []
     with process(tmp_path, port) as running:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -102,7 +111,7 @@ def test_a_stream_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
         except (OSError, http.client.HTTPException):
             pass
     assert first[-1]["type"] == "response.image_generation_call.partial_image"
-    name, last = first[0]["response"]["id"], first[-1]["sequence_number"]  # type: ignore[index]
+    name, last = first[0]["response"]["id"], first[-1]["sequence_number"]
     with process(tmp_path, port):
         begun = time.monotonic()
         rest = list(messages(get(port, f"/v1/responses/{name}?stream=true&starting_after={last}")))
@@ -110,6 +119,6 @@ def test_a_stream_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 60
     assert rest[-1]["type"] == "response.completed", rest[-1]
     assert [event["sequence_number"] for event in first + rest] == list(range(len(first + rest)))
-    assert whole[last + 1:] == rest  # type: ignore[operator]
+    assert whole[last + 1 :] == rest
     pictures = [event for event in first + rest if event["type"] == "response.image_generation_call.partial_image"]
     assert [event["partial_image_index"] for event in pictures] == [0, 1, 2]

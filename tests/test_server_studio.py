@@ -26,7 +26,9 @@ class Page:
     """What a page does: calls under /studio/v1, with or without a key."""
 
     def __init__(self, served: Served, key: str | None = None):
-        self.client = httpx2.Client(base_url=served.root + "/studio/v1", timeout=60, headers={"Authorization": f"Bearer {key}"} if key else {})
+        self.client = httpx2.Client(
+            base_url=served.root + "/studio/v1", timeout=60, headers={"Authorization": f"Bearer {key}"} if key else {}
+        )
 
     def __call__(self, method: str, path: str, status: int = 200, **more: Any) -> Any:
         answer = self.client.request(method, path, **more)
@@ -42,7 +44,7 @@ class Page:
 
     def done(self, turn: dict[str, Any]) -> dict[str, Any]:
         assert self.events(turn["job"]["id"])[-1]["type"] == "done"
-        return self("GET", f"/conversations/{turn['conversation']}/turns/{turn['id']}")  # type: ignore[no-any-return]
+        return self("GET", f"/conversations/{turn['conversation']}/turns/{turn['id']}")
 
     def upload(self, pixels: np.ndarray) -> str:
         return str(self("POST", "/pictures", files={"file": ("a.png", png(pixels), "image/png")})["id"])
@@ -56,7 +58,9 @@ def page(served: Served) -> Page:
 def test_a_conversation_is_a_tree(page: Page) -> None:
     talk = page("POST", "/conversations", json={"title": "Foxes"})["id"]
     first = page.done(page.say(talk, "draw a red fox", wish={"seed": 1}))
-    assert [part["type"] for part in first["parts"]].count("picture") == 1 and first["role"] == "assistant" and first["job"]["state"] == "done"
+    assert (
+        [part["type"] for part in first["parts"]].count("picture") == 1 and first["role"] == "assistant" and first["job"]["state"] == "done"
+    )
     second = page.done(page.say(talk, "make it blue"))
     again = page.done(page("POST", f"/conversations/{talk}/turns/{second['id']}/regenerate", json={}))
     assert again["parent"] == second["parent"] and again["job"]["wish"]["seed"] != second["job"]["wish"]["seed"]
@@ -103,19 +107,34 @@ def test_uploads_and_masks(page: Page) -> None:
     talk, before, mask = page("POST", "/conversations", json={})["id"], picture(64, 48, 1), np.full((48, 64, 4), 255, np.uint8)
     mask[:10, :, 3] = 0
     shown, hidden = page.upload(before), page.upload(mask)
-    turn = page.done(page("POST", f"/conversations/{talk}/turns", json={
-        "parts": [{"type": "text", "text": "paint it"}, {"type": "picture", "id": shown}], "wish": {"mask": hidden, "action": "edit"}}))
+    turn = page.done(
+        page(
+            "POST",
+            f"/conversations/{talk}/turns",
+            json={
+                "parts": [{"type": "text", "text": "paint it"}, {"type": "picture", "id": shown}],
+                "wish": {"mask": hidden, "action": "edit"},
+            },
+        )
+    )
     drawn = next(part["picture"] for part in turn["parts"] if part["type"] == "picture")
     after = decoded(httpx2.get(drawn["url"]).content)
     assert np.array_equal(after[10:], before[10:]) and not np.array_equal(after[:10], before[:10]) and drawn["parents"] == [shown]
 
 
-@pytest.mark.parametrize(("body", "said"), [
-    ({"parts": [{"type": "text", "text": " "}]}, "no words"), ({"parts": []}, "parts"), ({"parts": [{"type": "picture", "id": "ig_x"}]}, "ig_x"),
-    ({"parts": [{"type": "text", "text": "x"}], "wish": {"size": "9x9x9"}}, "size"), ({"parts": [{"type": "text", "text": "x"}], "wish": {"tint": 1}}, "tint"),
-    ({"parts": [{"type": "text", "text": "x"}], "parent": "turn_x"}, "turn"), ({"parts": [{"type": "text", "text": "x"}], "wish": {"mask": "file-x"}}, "file-x"),
-    ({"parts": [{"type": "text", "text": "x"}], "wish": {"think": True, "complexity": "low"}}, "contradict"),
-])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"parts": [{"type": "text", "text": " "}]}, "no words"),
+        ({"parts": []}, "parts"),
+        ({"parts": [{"type": "picture", "id": "ig_x"}]}, "ig_x"),
+        ({"parts": [{"type": "text", "text": "x"}], "wish": {"size": "9x9x9"}}, "size"),
+        ({"parts": [{"type": "text", "text": "x"}], "wish": {"tint": 1}}, "tint"),
+        ({"parts": [{"type": "text", "text": "x"}], "parent": "turn_x"}, "turn"),
+        ({"parts": [{"type": "text", "text": "x"}], "wish": {"mask": "file-x"}}, "file-x"),
+        ({"parts": [{"type": "text", "text": "x"}], "wish": {"think": True, "complexity": "low"}}, "contradict"),
+    ],
+)
 def test_what_cannot_be_obeyed_is_refused(page: Page, served: Served, body: dict[str, Any], said: str) -> None:
     talk = page("POST", "/conversations", json={})["id"]
     answer = page.client.post(f"/conversations/{talk}/turns", json=body)
@@ -167,7 +186,11 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_without_a_key_nothing_is_answered_but_health(locked: Served) -> None:
     for path in ("/v1/models", "/studio/v1/pictures", "/metrics", "/v1/responses/resp_" + "0" * 48):
         answer = httpx2.get(locked.root + path)
-        assert answer.status_code == 401 and answer.json()["error"]["code"] == "invalid_api_key" and "bearer" in answer.headers["www-authenticate"].lower()
+        assert (
+            answer.status_code == 401
+            and answer.json()["error"]["code"] == "invalid_api_key"
+            and "bearer" in answer.headers["www-authenticate"].lower()
+        )
     with pytest.raises(openai.AuthenticationError):
         locked.client.models.list()
     assert httpx2.get(locked.root + "/health").status_code == 200
@@ -182,17 +205,31 @@ def test_keys_do_not_see_each_other(locked: Served) -> None:
     drawn = next(part["picture"]["id"] for part in turn["parts"] if part["type"] == "picture")
     file = client.files.create(file=("a.png", png(picture(8, 8, 1))), purpose="vision").id
     reply = client.responses.create(model="fake", input="a fox", tools=[{"type": "image_generation"}])
-    for path in (f"/conversations/{talk}", f"/pictures/{drawn}", f"/pictures/{drawn}/content", f"/pictures/{file}", f"/jobs/{turn['job']['id']}",
-                 f"/jobs/{turn['job']['id']}/events"):
+    for path in (
+        f"/conversations/{talk}",
+        f"/pictures/{drawn}",
+        f"/pictures/{drawn}/content",
+        f"/pictures/{file}",
+        f"/jobs/{turn['job']['id']}",
+        f"/jobs/{turn['job']['id']}/events",
+    ):
         assert ben("GET", path, 404)["error"]["code"] == "not_found"
     stranger = openai.OpenAI(base_url=locked.base, api_key=other, max_retries=0)
-    for call in (lambda: stranger.responses.retrieve(reply.id), lambda: stranger.files.content(file), lambda: stranger.responses.cancel(reply.id),
-                 lambda: stranger.files.delete(file), lambda: stranger.conversations.items.list(talk)):
+    for call in (
+        lambda: stranger.responses.retrieve(reply.id),
+        lambda: stranger.files.content(file),
+        lambda: stranger.responses.cancel(reply.id),
+        lambda: stranger.files.delete(file),
+        lambda: stranger.conversations.items.list(talk),
+    ):
         with pytest.raises(openai.NotFoundError):
             call()
-    for words in ({"previous_response_id": reply.id}, {"input": [{"type": "image_generation_call", "id": drawn}, {"role": "user", "content": "x"}]}):
+    for words in (
+        {"previous_response_id": reply.id},
+        {"input": [{"type": "image_generation_call", "id": drawn}, {"role": "user", "content": "x"}]},
+    ):
         with pytest.raises(openai.BadRequestError):
-            stranger.responses.create(**{"model": "fake", "input": "x", "tools": [{"type": "image_generation"}], **words})  # type: ignore[call-overload]
+            stranger.responses.create(**{"model": "fake", "input": "x", "tools": [{"type": "image_generation"}], **words})
     assert ben("GET", "/pictures")["data"] == [] and ben("GET", "/conversations")["data"] == [] and ben("GET", "/keys", 403)
     made = Page(locked, admin)("POST", "/keys", json={"name": "new", "rate": 2})
     assert made["secret"] not in json.dumps(Page(locked, admin)("GET", "/keys"))
@@ -255,8 +292,23 @@ def test_ratings_find_who_wins() -> None:
 @given(st.lists(st.sampled_from(["started", "step", "preview", "picture", "said", "thought", "failed", "cancelled", "done"]), max_size=25))
 def test_a_log_is_always_told_the_same_and_in_order(kinds: list[str]) -> None:
     """Whatever happens, also twice: numbers without gaps, one end, and what was told before is a beginning of what is told later."""
-    data = {"attempt": 1, "action": "created", "text": "x", "index": 1, "total": 2, "picture": 0, "nth": 0, "blob": "b", "id": "ig_1", "width": 8, "height": 8,
-            "seed": 1, "code": "server_error", "message": "m", "item": None}
+    data = {
+        "attempt": 1,
+        "action": "created",
+        "text": "x",
+        "index": 1,
+        "total": 2,
+        "picture": 0,
+        "nth": 0,
+        "blob": "b",
+        "id": "ig_1",
+        "width": 8,
+        "height": 8,
+        "seed": 1,
+        "code": "server_error",
+        "message": "m",
+        "item": None,
+    }
 
     def told(upto: int) -> list[dict[str, Any]]:
         story = narration.Narration(lambda status, output, error: {"status": status}, lambda kind: f"{kind}_1", {}, True, True)
@@ -271,4 +323,4 @@ def test_a_log_is_always_told_the_same_and_in_order(kinds: list[str]) -> None:
     assert len(ends) == min(1, sum(kind in ("failed", "cancelled", "done") for kind in kinds)) and (not ends or whole[-1] == ends[0])
     for upto in range(len(kinds)):
         part = told(upto)
-        assert [event["type"] for event in whole[:len(part)]] == [event["type"] for event in part]
+        assert [event["type"] for event in whole[: len(part)]] == [event["type"] for event in part]

@@ -32,11 +32,18 @@ def gradient(width: int = 40, height: int = 30) -> Image.Image:
 
 def huge(width: int, height: int) -> bytes:
     """A small PNG file of many black pixels."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
     row = zlib.compressobj(9)
     body = b"".join(row.compress(bytes(1 + width)) for _ in range(height)) + row.flush()
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        + chunk(b"IDAT", body)
+        + chunk(b"IEND", b"")
+    )
 
 
 def moving() -> bytes:
@@ -135,10 +142,15 @@ def test_a_mask_is_where_nothing_is_left() -> None:
 def test_base64_and_data_urls() -> None:
     text = base64.b64encode(file(gradient())).decode()
     assert uploads.from_data_url(f"data:image/png;base64,{text}", "x", LIMITS).width == 40
-    for wrong, code in [("data:image/svg+xml;base64," + text, "unsupported_image_media_type"), ("data:image/png," + text, "unsupported_image_media_type"),
-                        ("data:image/png;base64", "unsupported_image_media_type"), ("data:image/png;base64,%%%", "invalid_base64_image"),
-                        ("data:image/png;base64,abc", "invalid_base64_image"), ("data:image/png;base64,", "empty_image_file"),
-                        ("data:image/png;base64," + "A" * 500_000, "image_file_too_large")]:
+    for wrong, code in [
+        ("data:image/svg+xml;base64," + text, "unsupported_image_media_type"),
+        ("data:image/png," + text, "unsupported_image_media_type"),
+        ("data:image/png;base64", "unsupported_image_media_type"),
+        ("data:image/png;base64,%%%", "invalid_base64_image"),
+        ("data:image/png;base64,abc", "invalid_base64_image"),
+        ("data:image/png;base64,", "empty_image_file"),
+        ("data:image/png;base64," + "A" * 500_000, "image_file_too_large"),
+    ]:
         with pytest.raises(ApiError) as caught:
             uploads.from_data_url(wrong, "image_url", LIMITS)
         assert caught.value.code == code, wrong[:40]

@@ -29,10 +29,13 @@ COMMANDS = (
     Command("concepts", "what the model knows, searchable in English and Chinese", "sayso.cli.concepts"),
     Command("engines", "the engines that are installed and what each can do", "sayso.cli.engines"),
     Command("serve", "the OpenAI-compatible server and the studio", "sayso.server.serve"),
+    Command("verify", "what can be told about a picture's file: manifests, mark, look-alikes", "sayso.cli.verify"),
+    Command("policy", "what is not drawn, and how a prompt fares", "sayso.cli.policy"),
     Command("train", "train a model in the drawn world", "sayso.training.run"),
     Command("train finisher", "train the upscaler that finishes pictures", "sayso.training.finish_run"),
     Command("eval world", "the score of a model on held-out prompts", "sayso.evals.world"),
     Command("eval judge", "how right the judge is on pictures whose content is known", "sayso.evals.judge"),
+    Command("eval trust", "how well copies are found again after what happens to pictures", "sayso.evals.trust"),
     Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),
     Command("bench server", "pictures per second and waiting times of the server, beside the engine alone", "sayso.server.bench"),
 )

@@ -24,10 +24,19 @@ PAGES = "sayso.web.pages"
 SECRET = "link.key"
 ABOUT = (
     "OpenAI-compatible image interfaces under /v1 and the studio's own under /studio/v1. A field is obeyed or refused, never ignored. "
-    "Errors are {\"error\": {message, type, param, code}}."
+    'Errors are {"error": {message, type, param, code}}.'
 )
-ROUTERS = (images.router, responses.router, conversations.router, chat.router, neighbours.router, studio_talk.router, studio_gallery.router, studio_admin.router,
-           health.router)
+ROUTERS = (
+    images.router,
+    responses.router,
+    conversations.router,
+    chat.router,
+    neighbours.router,
+    studio_talk.router,
+    studio_gallery.router,
+    studio_admin.router,
+    health.router,
+)
 
 
 def link_secret(settings: Settings) -> bytes:

@@ -65,7 +65,9 @@ def standings(ballots: Sequence[Ballot], seed: int = 0) -> list[Rated]:
     place = {name: i for i, name in enumerate(names)}
     point = strengths(_table(ballots, place))
     chance = np.random.default_rng(seed)
-    drawn = np.array([strengths(_table([ballots[i] for i in chance.integers(0, len(ballots), len(ballots))], place)) for _ in range(RESAMPLES)])
+    drawn = np.array(
+        [strengths(_table([ballots[i] for i in chance.integers(0, len(ballots), len(ballots))], place)) for _ in range(RESAMPLES)]
+    )
     low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
     votes = {name: sum(name in (ballot.left, ballot.right) for ballot in ballots) for name in names}
     rows = [Rated(name, float(point[i]), float(low[i]), float(high[i]), votes[name]) for name, i in place.items()]

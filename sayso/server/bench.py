@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clients", default="1,8,32", help="numbers of clients, separated by commas (default: 1,8,32)")
     parser.add_argument("--requests", type=int, default=64, help="requests for each number of clients (default: 64)")
     parser.add_argument("--size", default="auto", help="size of the pictures (default: auto)")
-    parser.add_argument("--memory-requests", type=int, default=2000, help="requests of test cards over which memory is watched (default: 2000; 0: none)")
+    parser.add_argument(
+        "--memory-requests", type=int, default=2000, help="requests of test cards over which memory is watched (default: 2000; 0: none)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -179,6 +181,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     rate, median = alone(args.engine, min(args.requests, 32), size)
     told: dict[str, object] = {"engine": args.engine, "alone_rate": round(rate, 3), "alone_p50": round(median, 4)}
     with tempfile.TemporaryDirectory() as folder, server(Path(folder), args.engine) as (port, process):
+
         def body(i: int) -> dict[str, object]:
             return {"model": args.engine, "prompt": PROMPT, "size": args.size, "seed": i}
 

@@ -8,16 +8,44 @@ from collections.abc import Mapping
 from sayso.server.errors import ApiError
 
 IMAGE_NAMES = (
-    "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "gpt-image-2-2026-04-21", "gpt-image-2.5-sunburst", "gpt-image-2.5-flare",
-    "gpt-image-2.5-sunburst-2026-09-08", "gpt-image-2.5-flare-2026-09-08", "gpt-image-2.6-sunburst", "gpt-image-2.6-flare", "chatgpt-image-latest",
-    "dall-e-2", "dall-e-3",
+    "gpt-image-1",
+    "gpt-image-1-mini",
+    "gpt-image-1.5",
+    "gpt-image-2",
+    "gpt-image-2-2026-04-21",
+    "gpt-image-2.5-sunburst",
+    "gpt-image-2.5-flare",
+    "gpt-image-2.5-sunburst-2026-09-08",
+    "gpt-image-2.5-flare-2026-09-08",
+    "gpt-image-2.6-sunburst",
+    "gpt-image-2.6-flare",
+    "chatgpt-image-latest",
+    "dall-e-2",
+    "dall-e-3",
 )
 CHAT_NAMES = (
-    "chatgpt-4o-latest", "gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-5", "gpt-5-mini", "gpt-5-nano", "gpt-5.1", "gpt-5.2",
-    "o3", "o4-mini",
+    "chatgpt-4o-latest",
+    "gpt-4o",
+    "gpt-4o-mini",
+    "gpt-4.1",
+    "gpt-4.1-mini",
+    "gpt-4.1-nano",
+    "gpt-5",
+    "gpt-5-mini",
+    "gpt-5-nano",
+    "gpt-5.1",
+    "gpt-5.2",
+    "o3",
+    "o4-mini",
 )
 NAMES = (*IMAGE_NAMES, *CHAT_NAMES)
-MODERATION_NAMES = ("omni-moderation-latest", "omni-moderation-2024-09-26", "text-moderation-latest", "text-moderation-stable", "sayso-policy")
+MODERATION_NAMES = (
+    "omni-moderation-latest",
+    "omni-moderation-2024-09-26",
+    "text-moderation-latest",
+    "text-moderation-stable",
+    "sayso-policy",
+)
 DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
@@ -33,8 +61,12 @@ def engine_of(model: str | None, engines: Mapping[str, object], aliases: Mapping
         if name in NAMES:
             return default
     known = ", ".join(engines)
-    raise ApiError(404, f"The model '{model[:80]}' does not exist here; the engines are {known}, and OpenAI's names stand for {default}.",
-                   param="model", code="model_not_found")
+    raise ApiError(
+        404,
+        f"The model '{model[:80]}' does not exist here; the engines are {known}, and OpenAI's names stand for {default}.",
+        param="model",
+        code="model_not_found",
+    )
 
 
 def names(engines: Mapping[str, object], aliases: Mapping[str, str], default: str) -> dict[str, str]:

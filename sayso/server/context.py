@@ -57,8 +57,13 @@ class Context:
         name = catalog.engine_of(model, table, self.aliases, self.default)
         if name not in table or table[name].missing:
             reason = "it is not offered" if name not in table else table[name].missing
-            raise ApiError(503, f'the engine "{name}" is not ready: {reason}; choose another model', kind="server_error",
-                           code="engine_not_ready", headers={"x-should-retry": "false"})
+            raise ApiError(
+                503,
+                f'the engine "{name}" is not ready: {reason}; choose another model',
+                kind="server_error",
+                code="engine_not_ready",
+                headers={"x-should-retry": "false"},
+            )
         return name
 
     def sign(self, owner: str, picture: str, expires: int) -> str:
@@ -96,8 +101,12 @@ def idempotency(request: Request, *parts: bytes) -> tuple[str, str] | None:
     if key is None:
         return None
     if not 1 <= len(key) <= KEY_CHARACTERS or not key.isprintable():
-        raise ApiError(400, f"the header Idempotency-Key must have 1 to {KEY_CHARACTERS} printable characters", param="Idempotency-Key",
-                       code="invalid_value")
+        raise ApiError(
+            400,
+            f"the header Idempotency-Key must have 1 to {KEY_CHARACTERS} printable characters",
+            param="Idempotency-Key",
+            code="invalid_value",
+        )
     mixed = hashlib.sha256(request.url.path.encode())
     for part in parts:
         mixed.update(hashlib.sha256(part).digest())

@@ -51,7 +51,19 @@ def missing(what: str, name: str) -> ApiError:
 
 
 SOURCES = ("body", "query", "path", "header", "form")
-TAGS = ("message", "image_generation_call", "item_reference", "reasoning", "input_text", "output_text", "text", "input_image", "image_url", "file", "picture")
+TAGS = (
+    "message",
+    "image_generation_call",
+    "item_reference",
+    "reasoning",
+    "input_text",
+    "output_text",
+    "text",
+    "input_image",
+    "image_url",
+    "file",
+    "picture",
+)
 
 
 def field_of(place: Sequence[str | int]) -> str | None:
@@ -91,5 +103,10 @@ def of(error: Exception) -> ApiError:
         from sayso.server.translate import of_studio
 
         return of_studio(error)
-    return ApiError(500, "The server made a mistake; its log says which under this request's id.", kind="server_error",
-                    code="server_error", headers={"x-should-retry": "false"})
+    return ApiError(
+        500,
+        "The server made a mistake; its log says which under this request's id.",
+        kind="server_error",
+        code="server_error",
+        headers={"x-should-retry": "false"},
+    )

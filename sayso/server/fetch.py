@@ -75,8 +75,14 @@ class _Pinned(http.client.HTTPSConnection):
         self.sock = self._secure.wrap_socket(plain, server_hostname=self.host)
 
 
-def download(url: str, name: str, most: int, seconds: float = 20.0, resolve: Resolve = addresses,
-             connect: Callable[[str, int, str, float], http.client.HTTPConnection] = _Pinned) -> bytes:
+def download(
+    url: str,
+    name: str,
+    most: int,
+    seconds: float = 20.0,
+    resolve: Resolve = addresses,
+    connect: Callable[[str, int, str, float], http.client.HTTPConnection] = _Pinned,
+) -> bytes:
     """The bytes behind a URL, at most `most`, within `seconds`. Raises ApiError 400."""
     deadline = time.monotonic() + seconds
     for _ in range(HOPS + 1):

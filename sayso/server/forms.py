@@ -35,7 +35,9 @@ async def read(request: Request, fields: type[Fields], files: Mapping[str, int])
     except ApiError:
         raise
     except Exception as error:  # the parser's own errors are of several kinds
-        raise ApiError(400, "the multipart body is damaged or has too many or too long parts; build it again", code="invalid_multipart") from error
+        raise ApiError(
+            400, "the multipart body is damaged or has too many or too long parts; build it again", code="invalid_multipart"
+        ) from error
     try:
         words: dict[str, Any] = {}
         got: dict[str, list[tuple[str, bytes]]] = {name: [] for name in files}

@@ -23,7 +23,8 @@ from sayso.server.errors import ApiError
 LOG = logging.getLogger("sayso.server")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; "
+    "manifest-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 SAFE = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cross-origin-resource-policy": "same-origin"}
@@ -97,7 +98,9 @@ class Guard:
             except ValueError:
                 theirs = ""
             if theirs != headers.get("host", "").strip().lower():
-                return ApiError(403, f'pages of "{origin[:80]}" may not call this server; add it to the allowed origins', code="unknown_origin")
+                return ApiError(
+                    403, f'pages of "{origin[:80]}" may not call this server; add it to the allowed origins', code="unknown_origin"
+                )
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or len(length) > 15:
             return ApiError(400, "the header Content-Length is not a number; correct it", code="invalid_content_length")
@@ -107,8 +110,9 @@ class Guard:
 
 
 def _too_large(most: int) -> ApiError:
-    return ApiError(413, f"the body is larger than {most} bytes; send smaller pictures", code="request_too_large",
-                    headers={"connection": "close"})
+    return ApiError(
+        413, f"the body is larger than {most} bytes; send smaller pictures", code="request_too_large", headers={"connection": "close"}
+    )
 
 
 class _Call:
@@ -129,8 +133,12 @@ class _Call:
         try:
             message = await asyncio.wait_for(self._receive(), max(left, 0.001))
         except TimeoutError:
-            self.problem = ApiError(408, f"the body took longer than {self.rules.body_seconds:.0f} seconds; send it faster",
-                                    code="request_timeout", headers={"connection": "close", "x-should-retry": "false"})
+            self.problem = ApiError(
+                408,
+                f"the body took longer than {self.rules.body_seconds:.0f} seconds; send it faster",
+                code="request_timeout",
+                headers={"connection": "close", "x-should-retry": "false"},
+            )
             raise self.problem from None
         if message["type"] == "http.request":
             self.bytes += len(message.get("body", b""))
@@ -175,5 +183,14 @@ class _Call:
         route = getattr(self.scope.get("route"), "path", "-")
         seconds = time.perf_counter() - self.begun
         self.rules.seen(self.scope["method"], route, self.status, seconds)
-        LOG.info("answered", extra={"request": self.id, "method": self.scope["method"], "route": route, "status": self.status,
-                                    "seconds": round(seconds, 4), "bytes": self.bytes})
+        LOG.info(
+            "answered",
+            extra={
+                "request": self.id,
+                "method": self.scope["method"],
+                "route": route,
+                "status": self.status,
+                "seconds": round(seconds, 4),
+                "bytes": self.bytes,
+            },
+        )

@@ -53,7 +53,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    told = {404: f"there is no {request.method} {request.url.path[:120]} here; see /openapi.json", 405: f"{request.method} is not what {request.url.path[:120]} does"}
+    told = {
+        404: f"there is no {request.method} {request.url.path[:120]} here; see /openapi.json",
+        405: f"{request.method} is not what {request.url.path[:120]} does",
+    }
     message = told.get(error.status_code, str(error.detail))
     return answer(ApiError(error.status_code, message, code="not_found" if error.status_code == 404 else None, headers=error.headers))
 

@@ -38,8 +38,8 @@ class Heard:
         last = max((i for i, (role, _) in enumerate(self.spoken) if role == "user"), default=None)
         if last is None or not any(isinstance(part, Text) and part.text.strip() for part in self.spoken[last][1]):
             raise refused("input", "the input holds no words of the user; say what to draw", "invalid_prompt")
-        behind = [part for _, parts in self.spoken[last + 1:] for part in parts if not isinstance(part, Text)]
-        if any(isinstance(part, Text) for _, parts in self.spoken[last + 1:] for part in parts):
+        behind = [part for _, parts in self.spoken[last + 1 :] for part in parts if not isinstance(part, Text)]
+        if any(isinstance(part, Text) for _, parts in self.spoken[last + 1 :] for part in parts):
             raise refused("input", "the last words are the assistant's; end with what the user says", "invalid_prompt")
         self.spoken = [*self.spoken[:last], ("user", [*behind, *self.spoken[last][1]])]
 
@@ -85,8 +85,11 @@ class Intake:
             else:
                 text = part if isinstance(part, str) else part.text
                 parts.append(Text(text))
-                told.append({"type": "output_text", "text": text, "annotations": []} if item.role == "assistant" else
-                            {"type": "input_text", "text": text})
+                told.append(
+                    {"type": "output_text", "text": text, "annotations": []}
+                    if item.role == "assistant"
+                    else {"type": "input_text", "text": text}
+                )
         self.heard.items.append({"type": "message", "role": item.role, "status": "completed", "content": told})
         if item.role in ("system", "developer"):
             if any(not isinstance(part, Text) for part in parts):
@@ -166,6 +169,10 @@ async def mask_of(here: Context, owner: Key, reader: Reader, url: str | None, fi
     """The mask of a tool, with nothing else checked; which picture it belongs to is known to the director alone."""
     picture = await reader.read(url, file, place)
     if not (picture.pixels[..., 3] == 0).any():
-        raise ApiError(400, "the mask has no fully transparent pixel, so nothing may change; make the part to edit transparent", param=place,
-                       code="invalid_image_mode")
+        raise ApiError(
+            400,
+            "the mask has no fully transparent pixel, so nothing may change; make the part to edit transparent",
+            param=place,
+            code="invalid_image_mode",
+        )
     return picture

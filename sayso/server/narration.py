@@ -105,7 +105,14 @@ class Narration:
         """Opens the picture's item, once."""
         if self._picture is not None:
             return []
-        item: Event = {"id": self.fresh("ig"), "type": "image_generation_call", "status": "in_progress", "result": None, "action": self.action, **self.look}
+        item: Event = {
+            "id": self.fresh("ig"),
+            "type": "image_generation_call",
+            "status": "in_progress",
+            "result": None,
+            "action": self.action,
+            **self.look,
+        }
         self._picture, added = self._add(item)
         where = {"item_id": item["id"], "output_index": self._picture}
         begun = self._event("response.image_generation_call.in_progress", **where)
@@ -122,9 +129,16 @@ class Narration:
         self.sent += 1
         assert self._picture is not None
         look = {key: self.look[key] for key in ("size", "quality", "background", "output_format") if key in self.look}
-        events.append(self._event(
-            "response.image_generation_call.partial_image", item_id=self.output[self._picture]["id"], output_index=self._picture,
-            partial_image_b64=data["blob"], partial_image_index=self.sent - 1, **look))
+        events.append(
+            self._event(
+                "response.image_generation_call.partial_image",
+                item_id=self.output[self._picture]["id"],
+                output_index=self._picture,
+                partial_image_b64=data["blob"],
+                partial_image_index=self.sent - 1,
+                **look,
+            )
+        )
         return events
 
     def _on_picture(self, data: Mapping[str, Any]) -> list[Event]:
@@ -135,8 +149,11 @@ class Narration:
             return events
         item.update(status="completed", result=data["id"], size=f"{data['width']}x{data['height']}", seed=data["seed"])
         where = {"item_id": item["id"], "output_index": self._picture}
-        return [*events, self._event("response.image_generation_call.completed", **where),
-                self._event("response.output_item.done", output_index=self._picture, item=dict(item))]
+        return [
+            *events,
+            self._event("response.image_generation_call.completed", **where),
+            self._event("response.output_item.done", output_index=self._picture, item=dict(item)),
+        ]
 
     def _on_said(self, data: Mapping[str, Any]) -> list[Event]:
         if data["text"] not in self._said:
@@ -184,4 +201,3 @@ class Narration:
             self.output[self._picture]["status"] = "failed"
         self.status = "cancelled"
         return [self._event("response.incomplete", response=self.snapshot("cancelled", self.output, None))]
-

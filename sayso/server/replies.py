@@ -56,7 +56,12 @@ class Telling:
         suffix = str(kept["id"]).removeprefix("resp_")
         names = {"ig": str(kept["picture"])}
         self.narration = Narration(
-            self._snapshot, lambda kind: names.get(kind, f"{kind}_{suffix}"), dict(kept["look"]), bool(kept["echo"]["background"]), bool(kept["summary"]))
+            self._snapshot,
+            lambda kind: names.get(kind, f"{kind}_{suffix}"),
+            dict(kept["look"]),
+            bool(kept["echo"]["background"]),
+            bool(kept["summary"]),
+        )
         self.finished_at: float | None = None
 
     def _snapshot(self, status: str, output: list[Event], error: Event | None) -> Event:
@@ -64,14 +69,31 @@ class Telling:
         pictures, said = [item for item in output if item["type"] == "image_generation_call"], self._words(output)
         drawn = [_sides(item["size"]) for item in pictures if item["status"] == "completed"]
         told = sum(map(text_tokens, self.kept["words"]))
-        spent = usage(self.kept["words"] if drawn else (), [_pair(size) for size in self.kept["read"]] if drawn else (), drawn,
-                      str(self.kept["look"]["quality"]), self.narration.sent if drawn else 0)
-        words = ResponseUsage(input_tokens=told, input_tokens_details=InputTokens(cached_tokens=0), output_tokens=sum(map(text_tokens, said)),
-                              output_tokens_details=OutputTokens(reasoning_tokens=0), total_tokens=told + sum(map(text_tokens, said)))
+        spent = usage(
+            self.kept["words"] if drawn else (),
+            [_pair(size) for size in self.kept["read"]] if drawn else (),
+            drawn,
+            str(self.kept["look"]["quality"]),
+            self.narration.sent if drawn else 0,
+        )
+        words = ResponseUsage(
+            input_tokens=told,
+            input_tokens_details=InputTokens(cached_tokens=0),
+            output_tokens=sum(map(text_tokens, said)),
+            output_tokens_details=OutputTokens(reasoning_tokens=0),
+            total_tokens=told + sum(map(text_tokens, said)),
+        )
         answer = Response(
-            id=self.kept["id"], created_at=self.kept["created_at"], status=status, error=error, output=copy.deepcopy(output),  # type: ignore[arg-type]
-            completed_at=self.finished_at if done else None, usage=words if done else None,
-            tool_usage=ToolUsage(image_gen=spent) if done else None, **self.kept["echo"])
+            id=self.kept["id"],
+            created_at=self.kept["created_at"],
+            status=status,  # type: ignore[arg-type]
+            error=error,  # type: ignore[arg-type]
+            output=copy.deepcopy(output),
+            completed_at=self.finished_at if done else None,
+            usage=words if done else None,
+            tool_usage=ToolUsage(image_gen=spent) if done else None,
+            **self.kept["echo"],
+        )
         return answer.model_dump()
 
     @staticmethod

@@ -49,8 +49,17 @@ def run(args: argparse.Namespace) -> int:
     now = settings(args)
     logs.set_up(now.log_level, now.log_prompts)
     studio = service.build(now, *trusted.plugins())
-    config = uvicorn.Config(app.create(studio), host=now.host, port=now.port, log_config=None, access_log=False, server_header=False,
-                            timeout_keep_alive=75, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=65_536)
+    config = uvicorn.Config(
+        app.create(studio),
+        host=now.host,
+        port=now.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=65_536,
+    )
     try:
         socket = config.bind_socket()
     except SystemExit as error:  # uvicorn's own way of saying that it cannot listen there

@@ -25,14 +25,39 @@ class Shower:
 
     def drawn(self, row: StoredPicture) -> schemas.Picture:
         return schemas.Picture(
-            id=row.id, created_at=row.created, width=row.width, height=row.height, media_type=row.media_type, bytes=row.bytes, kind="drawn",
-            url=self.here.link(self.call, self.owner, row.id), prompt=row.prompt, revised_prompt=row.revised_prompt, engine=row.engine, seed=row.seed,
-            seal=row.seal or None, action=row.action, favourite=row.favourite, conversation=row.conversation, turn=row.turn, job=row.job,
-            parents=list(row.parents), settings=dict(row.settings))
+            id=row.id,
+            created_at=row.created,
+            width=row.width,
+            height=row.height,
+            media_type=row.media_type,
+            bytes=row.bytes,
+            kind="drawn",
+            url=self.here.link(self.call, self.owner, row.id),
+            prompt=row.prompt,
+            revised_prompt=row.revised_prompt,
+            engine=row.engine,
+            seed=row.seed,
+            seal=row.seal or None,
+            action=row.action,
+            favourite=row.favourite,
+            conversation=row.conversation,
+            turn=row.turn,
+            job=row.job,
+            parents=list(row.parents),
+            settings=dict(row.settings),
+        )
 
     def upload(self, row: StoredFile) -> schemas.Picture:
-        return schemas.Picture(id=row.id, created_at=row.created, width=row.width, height=row.height, media_type=row.media_type, bytes=row.bytes,
-                               kind="upload", url=self.here.link(self.call, self.owner, row.id))
+        return schemas.Picture(
+            id=row.id,
+            created_at=row.created,
+            width=row.width,
+            height=row.height,
+            media_type=row.media_type,
+            bytes=row.bytes,
+            kind="upload",
+            url=self.here.link(self.call, self.owner, row.id),
+        )
 
     def picture(self, thing: str) -> schemas.Picture | None:
         """A drawn picture or an upload by id; None when it was deleted."""
@@ -46,10 +71,24 @@ class Shower:
     def job(self, row: Job) -> schemas.Job:
         error = None
         if row.error is not None:
-            error = schemas.JobError(code=str(row.error["code"]), message=str(row.error["message"]), details=row.error.get("details") or None)
+            error = schemas.JobError(
+                code=str(row.error["code"]), message=str(row.error["message"]), details=row.error.get("details") or None
+            )
         wish = {key: value for key, value in row.request.items() if key not in ("messages", "conversation", "parent", "person")}
-        return schemas.Job(id=row.id, state=row.state, engine=row.engine, created_at=row.created, started_at=row.started, finished_at=row.finished,
-                           position=row.position, conversation=row.conversation, turn=row.turn, pictures=list(row.drawn), error=error, wish=wish)
+        return schemas.Job(
+            id=row.id,
+            state=row.state,
+            engine=row.engine,
+            created_at=row.created,
+            started_at=row.started,
+            finished_at=row.finished,
+            position=row.position,
+            conversation=row.conversation,
+            turn=row.turn,
+            pictures=list(row.drawn),
+            error=error,
+            wish=wish,
+        )
 
     def turn(self, row: Turn, children: Iterable[str] = ()) -> schemas.Turn:
         parts = []
@@ -64,8 +103,16 @@ class Shower:
                 job = self.job(self.here.studio.job(self.owner, row.job))
             except NotFound:
                 job = None
-        return schemas.Turn(id=row.id, conversation=row.conversation, parent=row.parent, children=list(children), role=row.role,
-                            created_at=row.created, parts=parts, job=job)
+        return schemas.Turn(
+            id=row.id,
+            conversation=row.conversation,
+            parent=row.parent,
+            children=list(children),
+            role=row.role,
+            created_at=row.created,
+            parts=parts,
+            job=job,
+        )
 
     def tree(self, row: Conversation) -> schemas.ConversationTree:
         turns = self.here.studio.tree(self.owner, row.id)
@@ -76,8 +123,9 @@ class Shower:
         while at is not None:
             path.append(at)
             at = parents.get(at)
-        return schemas.ConversationTree(**conversation(row).model_dump(), path=path[::-1],
-                                        tree=[self.turn(turn, after.get(turn.id, ())) for turn in turns])
+        return schemas.ConversationTree(
+            **conversation(row).model_dump(), path=path[::-1], tree=[self.turn(turn, after.get(turn.id, ())) for turn in turns]
+        )
 
 
 def conversation(row: Conversation) -> schemas.Conversation:
@@ -91,6 +139,13 @@ def settings(now: Settings) -> list[schemas.SettingShown]:
         value: Any = getattr(now, field.name)
         if field.metadata["secret"]:
             value = HIDDEN if value else ""
-        rows.append(schemas.SettingShown(name=field.name, value=value, default=cast(Any, field.default), help=field.metadata["help"],
-                                         environment=PREFIX + field.name.upper()))
+        rows.append(
+            schemas.SettingShown(
+                name=field.name,
+                value=value,
+                default=cast(Any, field.default),
+                help=field.metadata["help"],
+                environment=PREFIX + field.name.upper(),
+            )
+        )
     return rows

@@ -16,7 +16,10 @@ from sayso.studio.requests import Ref, Request, Said
 from sayso.types import Text, Verdict
 
 MEANT = {"standard": "medium", "hd": "high"}
-FLAT = {"moving": "no engine here draws moving pictures; ask for png, webp or jpeg", "svg": "no engine here writes vector graphics; ask for png, webp or jpeg"}
+FLAT = {
+    "moving": "no engine here draws moving pictures; ask for png, webp or jpeg",
+    "svg": "no engine here writes vector graphics; ask for png, webp or jpeg",
+}
 
 
 def sides(size: str | None, here: Context, param: str = "size") -> tuple[int, int] | None:
@@ -25,7 +28,10 @@ def sides(size: str | None, here: Context, param: str = "size") -> tuple[int, in
         return None
     width, height = map(int, size.split("x"))
     if width * height > here.settings.draw_pixels or max(width, height) > here.settings.draw_side:
-        raise refused(param, f"size {size} is too large here; ask for at most {here.settings.draw_pixels} pixels and {here.settings.draw_side} along a side")
+        raise refused(
+            param,
+            f"size {size} is too large here; ask for at most {here.settings.draw_pixels} pixels and {here.settings.draw_side} along a side",
+        )
     return width, height
 
 
@@ -56,7 +62,9 @@ def extras(fidelity: str | None, options: Mapping[str, object] | None) -> dict[s
     return {**(options or {}), **({"input_fidelity": "high"} if fidelity == "high" else {})}
 
 
-def drawing(looks: Looks, here: Context, prompt: str, shown: tuple[str, ...] = (), mask: str | None = None, fidelity: str | None = None) -> Request:
+def drawing(
+    looks: Looks, here: Context, prompt: str, shown: tuple[str, ...] = (), mask: str | None = None, fidelity: str | None = None
+) -> Request:
     """A request of the Images interface. `shown`: stored pictures in their order; `mask`: a stored one."""
     return Request(
         messages=(Said("user", (*map(Ref, shown), Text(prompt))),),

@@ -15,8 +15,13 @@ def _room(module: str) -> Any:
     try:
         return importlib.import_module(f"sayso.trust.{module}")
     except ImportError as error:
-        raise ApiError(503, f"this needs the libraries of the extra serve ({error}); install them", kind="server_error", code="not_installed",
-                       headers={"x-should-retry": "false"}) from error
+        raise ApiError(
+            503,
+            f"this needs the libraries of the extra serve ({error}); install them",
+            kind="server_error",
+            code="not_installed",
+            headers={"x-should-retry": "false"},
+        ) from error
 
 
 def plugins() -> list[object]:

@@ -75,8 +75,9 @@ def _bound(image: Image.Image, name: str, limits: Limits) -> None:
     """Checks what the header says, before any pixel is unpacked."""
     width, height = image.size
     if width * height > limits.pixels or max(width, height) > limits.side:
-        raise refused(name, f"'{name}' is {width}x{height}; send at most {limits.pixels} pixels and {limits.side} along a side",
-                      "image_too_large")
+        raise refused(
+            name, f"'{name}' is {width}x{height}; send at most {limits.pixels} pixels and {limits.side} along a side", "image_too_large"
+        )
     if getattr(image, "n_frames", 1) > limits.frames:
         raise refused(name, f"'{name}' is a moving picture; send a still one", "invalid_image")
 
@@ -92,12 +93,16 @@ def mask_of(picture: Picture, first: Picture, name: str = "mask") -> Picture:
     """A mask that says only one thing: alpha 0 where it was fully transparent, else 255. Raises ApiError 400 for another size
     or nothing to edit."""
     if picture.pixels.shape != first.pixels.shape:
-        raise refused(name, f"the mask is {picture.width}x{picture.height} but the first image is {first.width}x{first.height}; "
-                      "make them the same size", "invalid_image")
+        raise refused(
+            name,
+            f"the mask is {picture.width}x{picture.height} but the first image is {first.width}x{first.height}; make them the same size",
+            "invalid_image",
+        )
     where = picture.pixels[..., 3] == 0
     if not where.any():
-        raise refused(name, "the mask has no fully transparent pixel, so nothing may change; make the part to edit transparent",
-                      "invalid_image_mode")
+        raise refused(
+            name, "the mask has no fully transparent pixel, so nothing may change; make the part to edit transparent", "invalid_image_mode"
+        )
     plain = np.full(picture.pixels.shape, 255, dtype=np.uint8)
     plain[where, 3] = 0
     return Picture(plain)
@@ -110,7 +115,9 @@ def from_base64(text: str, name: str, limits: Limits) -> Picture:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise refused(name, f"'{name}' is not base64; encode the file's bytes with the standard alphabet", "invalid_base64_image") from error
+        raise refused(
+            name, f"'{name}' is not base64; encode the file's bytes with the standard alphabet", "invalid_base64_image"
+        ) from error
     return decode(data, name, limits)
 
 
@@ -119,6 +126,9 @@ def from_data_url(url: str, name: str, limits: Limits) -> Picture:
     head, comma, body = url.partition(",")
     kind = head.removeprefix("data:").lower()
     if not comma or kind not in ("image/png;base64", "image/jpeg;base64", "image/jpg;base64", "image/webp;base64"):
-        raise refused(name, f"'{name}' is not a data URL of a png, webp or jpeg in base64; write data:image/png;base64,…",
-                      "unsupported_image_media_type")
+        raise refused(
+            name,
+            f"'{name}' is not a data URL of a png, webp or jpeg in base64; write data:image/png;base64,…",
+            "unsupported_image_media_type",
+        )
     return from_base64(body, name, limits)

@@ -27,8 +27,14 @@ def text_tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // 4)
 
 
-def usage(words: Iterable[str], read: Iterable[tuple[int, int]], drawn: Iterable[tuple[int, int]], quality: str, partials: int = 0,
-          said: Iterable[str] = ()) -> Usage:
+def usage(
+    words: Iterable[str],
+    read: Iterable[tuple[int, int]],
+    drawn: Iterable[tuple[int, int]],
+    quality: str,
+    partials: int = 0,
+    said: Iterable[str] = (),
+) -> Usage:
     """`read`, `drawn`: width and height of each picture that was sent and made; `said`: words that came back."""
     text, images = sum(map(text_tokens, words)), sum(image_tokens(w, h, "low") for w, h in read)
     made = sum(image_tokens(w, h, quality) for w, h in drawn) + PER_PARTIAL * partials

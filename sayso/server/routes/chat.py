@@ -98,8 +98,14 @@ async def begin(call: Call, here: Context, owner: Key, body: CreateChat) -> Talk
     if not any(isinstance(part, Text) and part.text.strip() for part in said[-1][1]):
         raise refused("messages", "the last message holds no words; say what you want")
     read = [(part.width, part.height) for _, parts in said for part in parts if isinstance(part, Picture)]
-    instructions = "\n".join(part.text for role, parts in said if role in ("system", "developer") for part in parts if isinstance(part, Text))
-    engine, size, key = await off(here.engine, body.model), sides(body.size, here), idempotency(call, body.model_dump_json(exclude_none=True).encode())
+    instructions = "\n".join(
+        part.text for role, parts in said if role in ("system", "developer") for part in parts if isinstance(part, Text)
+    )
+    engine, size, key = (
+        await off(here.engine, body.model),
+        sides(body.size, here),
+        idempotency(call, body.model_dump_json(exclude_none=True).encode()),
+    )
     kept: list[str] = []
     try:
         messages = []
@@ -108,9 +114,19 @@ async def begin(call: Call, here: Context, owner: Key, body: CreateChat) -> Talk
                 stored = [Ref(await _kept(here, owner, part, kept)) if isinstance(part, Picture) else part for part in parts]
                 messages.append(Said("assistant" if role == "assistant" else "user", tuple(stored)))
         only_words = body.modalities == ["text"]
-        wanted = Request(tuple(messages), want="text" if only_words else "either", engine=engine, size=size, count=body.n or 1, seed=body.seed,
-                         quality=MEANT.get(body.quality or "auto", body.quality or "auto"), background=body.background or "auto",
-                         person=body.safety_identifier or body.user or "", metadata=body.metadata or {}, instructions=instructions)
+        wanted = Request(
+            tuple(messages),
+            want="text" if only_words else "either",
+            engine=engine,
+            size=size,
+            count=body.n or 1,
+            seed=body.seed,
+            quality=MEANT.get(body.quality or "auto", body.quality or "auto"),
+            background=body.background or "auto",
+            person=body.safety_identifier or body.user or "",
+            metadata=body.metadata or {},
+            instructions=instructions,
+        )
         ticket = await off(here.studio.submit, owner, wanted, idempotency_key=key[0] if key else None, request_hash=key[1] if key else "")
     except BaseException:
         await drop(here, owner, kept)
@@ -131,8 +147,11 @@ async def whole(talk: Talk) -> ChatCompletion:
     choices = []
     for i, row in enumerate(rows):
         words = "\n".join(said if i == 0 else [])
-        answer = ChatAnswer(content=words or None, images=[await talk.part(row)]) if talk.pictured else \
-            ChatAnswer(content=f"{words}\n\n{talk.link(row)}".strip())
+        answer = (
+            ChatAnswer(content=words or None, images=[await talk.part(row)])
+            if talk.pictured
+            else ChatAnswer(content=f"{words}\n\n{talk.link(row)}".strip())
+        )
         choices.append(Choice(index=i, message=answer, finish_reason="stop"))
     if not rows:
         choices.append(Choice(index=0, message=ChatAnswer(content="\n".join(said)), finish_reason="stop"))
@@ -141,9 +160,17 @@ async def whole(talk: Talk) -> ChatCompletion:
 
 async def chunks(talk: Talk) -> AsyncIterator[str]:
     """The answer as it comes."""
+
     def chunk(index: int, delta: dict[str, Any], reason: str | None = None) -> str:
-        return sse.event({"id": talk.id, "object": "chat.completion.chunk", "created": talk.created, "model": talk.model,
-                          "choices": [{"index": index, "delta": delta, "finish_reason": reason, "logprobs": None}]})
+        return sse.event(
+            {
+                "id": talk.id,
+                "object": "chat.completion.chunk",
+                "created": talk.created,
+                "model": talk.model,
+                "choices": [{"index": index, "delta": delta, "finish_reason": reason, "logprobs": None}],
+            }
+        )
 
     rows: list[StoredPicture] = []
     said: list[str] = []
@@ -156,7 +183,11 @@ async def chunks(talk: Talk) -> AsyncIterator[str]:
             elif event.kind == "picture":
                 row = await off(talk.here.studio.picture, talk.owner, str(event.data["id"]))
                 rows.append(row)
-                delta = {"images": [(await talk.part(row)).model_dump(exclude_none=True)]} if talk.pictured else {"content": f"\n\n{talk.link(row)}"}
+                delta = (
+                    {"images": [(await talk.part(row)).model_dump(exclude_none=True)]}
+                    if talk.pictured
+                    else {"content": f"\n\n{talk.link(row)}"}
+                )
                 yield chunk(int(event.data["picture"]), delta)
             elif event.kind == "failed":
                 raise failure(event.data)
@@ -166,7 +197,16 @@ async def chunks(talk: Talk) -> AsyncIterator[str]:
         yield chunk(index, {}, "stop")
     if talk.body.stream_options is not None and talk.body.stream_options.include_usage:
         counted = ChatUsage.of(talk.usage(rows, said)).model_dump()
-        yield sse.event({"id": talk.id, "object": "chat.completion.chunk", "created": talk.created, "model": talk.model, "choices": [], "usage": counted})
+        yield sse.event(
+            {
+                "id": talk.id,
+                "object": "chat.completion.chunk",
+                "created": talk.created,
+                "model": talk.model,
+                "choices": [],
+                "usage": counted,
+            }
+        )
     yield END
 
 
@@ -175,7 +215,9 @@ async def create(call: Call, body: CreateChat, owner: Caller, here: Here) -> Res
     talk = await begin(call, here, owner, body)
     if body.stream:
         return sse.stream(sse.told(chunks(talk)), here.settings.keep_alive_seconds)
-    return Response((await whole(talk)).model_dump_json(exclude={"choices": {"__all__": {"message": _absent(talk)}}}), media_type="application/json")
+    return Response(
+        (await whole(talk)).model_dump_json(exclude={"choices": {"__all__": {"message": _absent(talk)}}}), media_type="application/json"
+    )
 
 
 def _absent(talk: Talk) -> set[str]:

@@ -34,8 +34,11 @@ async def items_of(here: Context, owner: Key, turns: tuple[Turn, ...]) -> list[d
         words: list[dict[str, Any]] = []
         for part in turn.parts:
             if "text" in part:
-                words.append({"type": "output_text", "text": part["text"], "annotations": []} if turn.role == "assistant" else
-                             {"type": "input_text", "text": part["text"]})
+                words.append(
+                    {"type": "output_text", "text": part["text"], "annotations": []}
+                    if turn.role == "assistant"
+                    else {"type": "input_text", "text": part["text"]}
+                )
             elif turn.role == "user":
                 words.append({"type": "input_image", "file_id": part["picture"], "image_url": None, "detail": "auto"})
             else:
@@ -50,8 +53,14 @@ async def _call(here: Context, owner: Key, picture: str) -> dict[str, Any]:
     try:
         row = await off(here.studio.picture, owner, picture)
         kind = row.media_type.removeprefix("image/")
-        return {**item, "result": await base64_of(here, owner, picture), "output_format": kind, "size": f"{row.width}x{row.height}",
-                "revised_prompt": row.revised_prompt, "action": "edit" if row.action == "edited" else "generate"}
+        return {
+            **item,
+            "result": await base64_of(here, owner, picture),
+            "output_format": kind,
+            "size": f"{row.width}x{row.height}",
+            "revised_prompt": row.revised_prompt,
+            "action": "edit" if row.action == "edited" else "generate",
+        }
     except NotFound:  # an upload shown as the assistant's, or deleted since
         return item
 
@@ -102,8 +111,14 @@ async def delete(conversation: Id, owner: Caller, here: Here) -> Deleted:
 
 
 @router.get("/{conversation}/items", response_model=ItemList)
-async def items(conversation: Id, owner: Caller, here: Here, limit: Annotated[int, Query(ge=1, le=100)] = 20, after: str | None = None,
-                order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc") -> ItemList:
+async def items(
+    conversation: Id,
+    owner: Caller,
+    here: Here,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: str | None = None,
+    order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
+) -> ItemList:
     await off(here.studio.conversation, owner, conversation)
     found = await items_of(here, owner, await off(here.studio.turns, owner, conversation))
     return listed(found if order == "asc" else found[::-1], limit, after)

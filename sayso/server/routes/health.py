@@ -30,8 +30,12 @@ async def ready(here: Here) -> Health:
     return Health(status="ready")
 
 
-@router.get("/metrics", response_class=Response, responses={**ERRORS, 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-            summary="Numbers for Prometheus")
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={**ERRORS, 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    summary="Numbers for Prometheus",
+)
 async def metrics(owner: Caller, here: Here) -> Response:
     if not here.settings.metrics:
         raise ApiError(404, "metrics are switched off; the setting is called metrics", code="not_found")

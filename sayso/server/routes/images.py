@@ -89,16 +89,27 @@ async def document(call: Call, drawn: Drawing) -> ImagesResponse:
             data.append(OnePicture(b64_json=await base64_of(drawn.here, drawn.owner, row.id), id=row.id, seed=row.seed))
     counted = usage(drawn.words, drawn.read, [(row.width, row.height) for row in rows], drawn.quality)
     return ImagesResponse(
-        created=int(job.created), background=drawn.background, output_format=drawn.wanted.format, quality=drawn.quality,  # type: ignore[arg-type]
-        size=f"{rows[0].width}x{rows[0].height}", data=data, usage=counted, safety_identifier=drawn.looks.safety_identifier,
-        remarks=[str(event.data["text"]) for event in log if event.kind == "said"])
+        created=int(job.created),
+        background=drawn.background,  # type: ignore[arg-type]
+        output_format=drawn.wanted.format,
+        quality=drawn.quality,
+        size=f"{rows[0].width}x{rows[0].height}",
+        data=data,
+        usage=counted,
+        safety_identifier=drawn.looks.safety_identifier,
+        remarks=[str(event.data["text"]) for event in log if event.kind == "said"],
+    )
 
 
 async def events(drawn: Drawing, name: str) -> AsyncIterator[str]:
     """A job as events of the Images interface: partial pictures as the sampler makes them, then each finished picture."""
     here, owner, looks = drawn.here, drawn.owner, drawn.looks
-    asked = {"size": looks.size or "auto", "quality": looks.quality or "auto", "background": looks.background or "auto",
-             "output_format": drawn.wanted.format}
+    asked = {
+        "size": looks.size or "auto",
+        "quality": looks.quality or "auto",
+        "background": looks.background or "auto",
+        "output_format": drawn.wanted.format,
+    }
     sent: dict[int, int] = {}
     words, read = drawn.words, drawn.read
     async with watched(here, owner, drawn.job, drawn.keep):
@@ -107,15 +118,30 @@ async def events(drawn: Drawing, name: str) -> AsyncIterator[str]:
             if event.kind == "preview" and told["nth"] == sent.get(told["picture"], 0):
                 sent[told["picture"]] = told["nth"] + 1
                 kind = f"{name}.partial_image"
-                yield sse.event({"type": kind, "b64_json": await preview_of(here, owner, drawn.job, told["blob"]), "partial_image_index": told["nth"],
-                                 "created_at": int(event.created), **asked}, kind)
+                yield sse.event(
+                    {
+                        "type": kind,
+                        "b64_json": await preview_of(here, owner, drawn.job, told["blob"]),
+                        "partial_image_index": told["nth"],
+                        "created_at": int(event.created),
+                        **asked,
+                    },
+                    kind,
+                )
             elif event.kind == "picture":
                 counted = usage(words, read, [(told["width"], told["height"])], drawn.quality, sent.get(told["picture"], 0))
                 words, read = [], []  # what was read is counted once
                 kind = f"{name}.completed"
-                data = {"type": kind, "b64_json": await base64_of(here, owner, told["id"]), "created_at": int(event.created),
-                        "size": f"{told['width']}x{told['height']}", "quality": drawn.quality, "output_format": drawn.wanted.format,
-                        "background": drawn.background, "usage": counted.model_dump()}
+                data = {
+                    "type": kind,
+                    "b64_json": await base64_of(here, owner, told["id"]),
+                    "created_at": int(event.created),
+                    "size": f"{told['width']}x{told['height']}",
+                    "quality": drawn.quality,
+                    "output_format": drawn.wanted.format,
+                    "background": drawn.background,
+                    "usage": counted.model_dump(),
+                }
                 if looks.safety_identifier is not None:
                     data["safety_identifier"] = looks.safety_identifier
                 yield sse.event(data, kind)
@@ -140,14 +166,22 @@ async def generations(call: Call, body: GenerateRequest, owner: Caller, here: He
 
 
 def _edit_documents() -> dict[str, Any]:
-    parts = {"image": {"description": "The picture to change; several as image[]."}, "mask": {"description": "A png, transparent where it may change."}}
+    parts = {
+        "image": {"description": "The picture to change; several as image[]."},
+        "mask": {"description": "A png, transparent where it may change."},
+    }
     form = form_document(EditFields, parts, [], "image")
     plain = EditJsonRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     return body_document({"multipart/form-data": (form, {}), BODY: (plain, plain.pop("$defs", {}))})
 
 
-@router.post("/images/edits", response_model=ImagesResponse, responses={200: STREAM}, summary="Change pictures by words",
-             openapi_extra=_edit_documents())
+@router.post(
+    "/images/edits",
+    response_model=ImagesResponse,
+    responses={200: STREAM},
+    summary="Change pictures by words",
+    openapi_extra=_edit_documents(),
+)
 async def edits(call: Call, owner: Caller, here: Here) -> Response:
     if call.headers.get("content-type", "").lower().startswith(BODY):
         return await _edit_json(call, owner, here)
@@ -180,8 +214,15 @@ async def _edit_json(call: Call, owner: Key, here: Context) -> Response:
     return await _edit(call, here, owner, body, pictures, mask, idempotency(call, raw))
 
 
-async def _edit(call: Call, here: Context, owner: Key, looks: EditFields | EditJsonRequest, pictures: list[Picture], mask: Picture | None,
-                key: tuple[str, str] | None) -> Response:
+async def _edit(
+    call: Call,
+    here: Context,
+    owner: Key,
+    looks: EditFields | EditJsonRequest,
+    pictures: list[Picture],
+    mask: Picture | None,
+    key: tuple[str, str] | None,
+) -> Response:
     """Everything has been checked: the pictures are kept, the job accepted."""
     if mask is not None:
         mask = await off(uploads.mask_of, mask, pictures[0])
@@ -224,8 +265,12 @@ async def variations(call: Call, owner: Caller, here: Here) -> Response:
     return await _edit(call, here, owner, looks, [picture], None, key)
 
 
-@router.get("/pictures/{picture}/content", summary="A picture's file by a signed link", response_class=Response,
-            responses={200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in KINDS}, "description": "The file."}})
+@router.get(
+    "/pictures/{picture}/content",
+    summary="A picture's file by a signed link",
+    response_class=Response,
+    responses={200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in KINDS}, "description": "The file."}},
+)
 async def content(picture: str, owner: str, expires: int, signature: str, here: Here) -> Response:
     whole = len(owner) + len(picture) < 200 and 0 <= expires < 2**53
     if not whole or not hmac.compare_digest(here.sign(owner, picture, expires).encode(), signature.encode("utf-8", "replace")):

@@ -46,8 +46,14 @@ NAME = re.compile(r"[^\w .()\-\u4e00-\u9fff]")
 
 
 def shown(file: StoredFile) -> FileObject:
-    return FileObject(id=file.id, bytes=file.bytes, created_at=int(file.created), filename=file.filename, purpose=file.purpose,
-                      expires_at=None if file.expires is None else int(file.expires))
+    return FileObject(
+        id=file.id,
+        bytes=file.bytes,
+        created_at=int(file.created),
+        filename=file.filename,
+        purpose=file.purpose,
+        expires_at=None if file.expires is None else int(file.expires),
+    )
 
 
 def harmless(name: str) -> str:
@@ -57,14 +63,21 @@ def harmless(name: str) -> str:
 
 
 UPLOAD = body_document({"multipart/form-data": (form_document(UploadFields, {"file": {}}, ["file"]), {})})
-ONE_FILE = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"], "additionalProperties": False}
+ONE_FILE = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
 
 
 @router.post("/files", response_model=FileObject, tags=["Files"], summary="Upload a picture", openapi_extra=UPLOAD)
 async def upload(call: Call, owner: Caller, here: Here) -> FileObject:
     fields, files = await forms.read(call, UploadFields, {"file": 1})
     if (fields.expires_after_anchor is None) != (fields.expires_after_seconds is None):
-        raise ApiError(400, "expires_after needs both anchor and seconds; send both or neither", param="expires_after", code="invalid_value")
+        raise ApiError(
+            400, "expires_after needs both anchor and seconds; send both or neither", param="expires_after", code="invalid_value"
+        )
     if not files["file"]:
         raise ApiError(400, "Missing required parameter: 'file'; add a file.", param="file", code="missing_required_parameter")
     name, data = files["file"][0]
@@ -74,8 +87,14 @@ async def upload(call: Call, owner: Caller, here: Here) -> FileObject:
 
 
 @router.get("/files", response_model=FileList, tags=["Files"])
-async def files(owner: Caller, here: Here, purpose: Annotated[str | None, Query(max_length=40)] = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
-                after: Annotated[str | None, Query(max_length=100)] = None, order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc") -> FileList:
+async def files(
+    owner: Caller,
+    here: Here,
+    purpose: Annotated[str | None, Query(max_length=40)] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    after: Annotated[str | None, Query(max_length=100)] = None,
+    order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
+) -> FileList:
     rows: list[StoredFile] = []
     cursor, passed = None, after is None
     if after is not None:
@@ -98,8 +117,13 @@ async def file(file: FileId, owner: Caller, here: Here) -> FileObject:
     return shown(await off(here.studio.file, owner, file))
 
 
-@router.get("/files/{file}/content", tags=["Files"], response_class=Response, summary="The picture as it was kept, never as it was sent",
-            responses={200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "The file."}})
+@router.get(
+    "/files/{file}/content",
+    tags=["Files"],
+    response_class=Response,
+    summary="The picture as it was kept, never as it was sent",
+    responses={200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "The file."}},
+)
 async def file_content(file: FileId, owner: Caller, here: Here) -> Response:
     data, kind = await off(here.studio.data, owner, file)
     return file_answer(data, kind, 3600)
@@ -113,7 +137,9 @@ async def delete_file(file: FileId, owner: Caller, here: Here) -> Deleted:
 
 def _model(table: Mapping[str, EngineState], name: str, engine: str) -> Model:
     row = table.get(engine)
-    return Model(id=name, created=0, owned_by="sayso" if name == engine else "openai", engine=engine, ready=row is not None and row.missing is None)
+    return Model(
+        id=name, created=0, owned_by="sayso" if name == engine else "openai", engine=engine, ready=row is not None and row.missing is None
+    )
 
 
 @router.get("/models", response_model=ModelList, tags=["Models"], summary="Engines, and the OpenAI names that stand for them")
@@ -131,8 +157,12 @@ async def model(model: str, owner: Caller, here: Here) -> Model:
 @router.post("/moderations", response_model=ModerationAnswer, tags=["Moderations"], summary="What the policy says of words and pictures")
 async def moderations(body: ModerationRequest, owner: Caller, here: Here) -> ModerationAnswer:
     if body.model is not None and body.model not in catalog.MODERATION_NAMES:
-        raise ApiError(404, f"The model '{body.model[:80]}' does not exist here; there is one policy, {catalog.MODERATION_NAMES[-1]}.", param="model",
-                       code="model_not_found")
+        raise ApiError(
+            404,
+            f"The model '{body.model[:80]}' does not exist here; there is one policy, {catalog.MODERATION_NAMES[-1]}.",
+            param="model",
+            code="model_not_found",
+        )
     asked: list[tuple[list[str], list[Picture]]]
     if isinstance(body.input, str):
         asked = [([body.input], [])]
@@ -158,12 +188,23 @@ async def _judged(policy: Policy, words: list[str], pictures: list[Picture]) -> 
     scores = {**dict.fromkeys(CATEGORIES, 0.0), **{name: float(score) for name, score in verdict.categories.items()}}
     kinds = [kind for kind, there in (("text", words), ("image", pictures)) if there]
     return ModerationResult(
-        flagged=not verdict.allowed, categories={name: score >= FLAGGED for name, score in scores.items()}, category_scores=scores,
-        category_applied_input_types=dict.fromkeys(scores, kinds), clause=verdict.clause, reason=verdict.reason, unseen=list(verdict.unseen))  # type: ignore[arg-type]
+        flagged=not verdict.allowed,
+        categories={name: score >= FLAGGED for name, score in scores.items()},
+        category_scores=scores,
+        category_applied_input_types=dict.fromkeys(scores, kinds),  # type: ignore[arg-type]
+        clause=verdict.clause,
+        reason=verdict.reason,
+        unseen=list(verdict.unseen),
+    )
 
 
-@router.post("/content_provenance_checks", response_model=ProvenanceCheck, tags=["Provenance"], summary="What a file says of its origin",
-             openapi_extra=body_document({"multipart/form-data": (ONE_FILE, {})}))
+@router.post(
+    "/content_provenance_checks",
+    response_model=ProvenanceCheck,
+    tags=["Provenance"],
+    summary="What a file says of its origin",
+    openapi_extra=body_document({"multipart/form-data": (ONE_FILE, {})}),
+)
 async def provenance_check(call: Call, owner: Caller, here: Here) -> ProvenanceCheck:
     _, files = await forms.read(call, forms.Nothing, {"file": 1})
     if not files["file"]:
@@ -172,5 +213,3 @@ async def provenance_check(call: Call, owner: Caller, here: Here) -> ProvenanceC
     await off(uploads.decode, data, "file", here.limits)  # refuses what is no picture before a manifest is read
     rows = await off(trusted.provenance, data)
     return ProvenanceCheck(created_at=int(time.time()), results=[ProvenanceResult(**row) for row in rows])
-
-

@@ -47,8 +47,12 @@ async def place(here: Context, owner: Key, body: CreateResponse) -> Place:
         try:
             kept = (await off(here.studio.document, owner, KIND, body.previous_response_id)).data
         except NotFound as error:
-            raise ApiError(400, f"Previous response with id '{body.previous_response_id[:80]}' not found; it was deleted or never stored.",
-                           param="previous_response_id", code="previous_response_not_found") from error
+            raise ApiError(
+                400,
+                f"Previous response with id '{body.previous_response_id[:80]}' not found; it was deleted or never stored.",
+                param="previous_response_id",
+                code="previous_response_not_found",
+            ) from error
         return Place(kept["conversation"], kept["turn"])
     if body.conversation is not None:
         name = body.conversation if isinstance(body.conversation, str) else body.conversation.id
@@ -68,13 +72,19 @@ def wanted(body: CreateResponse, here: Context, heard: Heard) -> Request:
     effort = body.reasoning.effort if body.reasoning is not None else None
     think = (effort is not None and effort not in LITTLE) if tool is None or tool.complexity is None else tool.complexity != "low"
     instructions = "\n".join(text for text in (body.instructions, *heard.instructions) if text)
-    common: dict[str, Any] = {"think": think, "store": body.store is not False, "person": body.safety_identifier or body.user or "",
-                              "instructions": instructions}
+    common: dict[str, Any] = {
+        "think": think,
+        "store": body.store is not False,
+        "person": body.safety_identifier or body.user or "",
+        "instructions": instructions,
+    }
     if tool is None:
         return Request((), want="text", engine=here.engine(body.model), **common)
     forced = body.tool_choice == "required" or isinstance(body.tool_choice, ForcedTool)
     forced = forced or (isinstance(body.tool_choice, AllowedTools) and body.tool_choice.mode == "required")
-    return Request((), want="picture" if forced or tool.action in ("generate", "edit") else "either", **tooled(tool, here, body.model), **common)
+    return Request(
+        (), want="picture" if forced or tool.action in ("generate", "edit") else "either", **tooled(tool, here, body.model), **common
+    )
 
 
 async def begin(call: Call, here: Context, owner: Key, body: CreateResponse) -> Telling:
@@ -85,7 +95,9 @@ async def begin(call: Call, here: Context, owner: Key, body: CreateResponse) -> 
     asked = await off(wanted, body, here, heard)
     tool = body.tools[0] if body.tools and body.tool_choice != "none" else None
     given = tool.input_image_mask if tool is not None else None
-    mask = await mask_of(here, owner, intake.reader, given.image_url, given.file_id, "tools.0.input_image_mask") if given is not None else None
+    mask = (
+        await mask_of(here, owner, intake.reader, given.image_url, given.file_id, "tools.0.input_image_mask") if given is not None else None
+    )
     key = idempotency(call, body.model_dump_json(exclude_none=True).encode())
     where = await place(here, owner, body)
     try:
@@ -105,12 +117,32 @@ async def begin(call: Call, here: Context, owner: Key, body: CreateResponse) -> 
         await intake.dropped()
         if where.begun and where.conversation is not None and where.conversation != ticket.conversation:
             await off(here.studio.delete_conversation, owner, where.conversation)
-    return await _written(here, owner, body, asked, heard, ticket.job, ticket.pictures[0] if ticket.pictures else f"ig_{ticket.job}",
-                          ticket.conversation, ticket.turn, replayed=ticket.replayed)
+    return await _written(
+        here,
+        owner,
+        body,
+        asked,
+        heard,
+        ticket.job,
+        ticket.pictures[0] if ticket.pictures else f"ig_{ticket.job}",
+        ticket.conversation,
+        ticket.turn,
+        replayed=ticket.replayed,
+    )
 
 
-async def _written(here: Context, owner: Key, body: CreateResponse, asked: Request, heard: Heard, job: str, picture: str, conversation: str | None,
-                   turn: str | None, replayed: bool) -> Telling:
+async def _written(
+    here: Context,
+    owner: Key,
+    body: CreateResponse,
+    asked: Request,
+    heard: Heard,
+    job: str,
+    picture: str,
+    conversation: str | None,
+    turn: str | None,
+    replayed: bool,
+) -> Telling:
     """The stored response of a job; that of the first time when the request is a repetition."""
     if replayed:
         try:
@@ -118,13 +150,26 @@ async def _written(here: Context, owner: Key, body: CreateResponse, asked: Reque
             return await find(here, owner, first)
         except NotFound:
             pass  # the first one died between accepting and writing down; this one writes it
-    look = {"background": "transparent" if asked.background == "transparent" else "opaque", "output_format": asked.format,
-            "quality": "medium" if asked.quality == "auto" else asked.quality,
-            "size": "auto" if asked.size is None else f"{asked.size[0]}x{asked.size[1]}", "revised_prompt": None}
+    look = {
+        "background": "transparent" if asked.background == "transparent" else "opaque",
+        "output_format": asked.format,
+        "quality": "medium" if asked.quality == "auto" else asked.quality,
+        "size": "auto" if asked.size is None else f"{asked.size[0]}x{asked.size[1]}",
+        "revised_prompt": None,
+    }
     kept: dict[str, Any] = {
-        "id": new_id(), "created_at": time.time(), "job": job, "picture": picture, "conversation": conversation, "turn": turn,
-        "echo": echo(body, here.default), "look": look, "summary": body.reasoning is not None and body.reasoning.summary is not None,
-        "words": heard.words, "read": [list(size) for size in heard.read], "input": heard.items,
+        "id": new_id(),
+        "created_at": time.time(),
+        "job": job,
+        "picture": picture,
+        "conversation": conversation,
+        "turn": turn,
+        "echo": echo(body, here.default),
+        "look": look,
+        "summary": body.reasoning is not None and body.reasoning.summary is not None,
+        "words": heard.words,
+        "read": [list(size) for size in heard.read],
+        "input": heard.items,
     }
     if body.store is not False:
         await off(here.studio.put_document, owner, KIND, kept["id"], kept)
@@ -151,9 +196,17 @@ async def create(call: Call, body: CreateResponse, owner: Caller, here: Here) ->
     return JSONResponse(await telling.now())
 
 
-@router.get("/responses/{response}", response_model=Response, responses={200: STREAM}, summary="A stored response, or its events from a number on")
-async def retrieve(response: ResponseId, owner: Caller, here: Here, stream: bool = False, starting_after: Annotated[int | None, Query(ge=0)] = None,
-                   include_obfuscation: bool = False) -> Answer:
+@router.get(
+    "/responses/{response}", response_model=Response, responses={200: STREAM}, summary="A stored response, or its events from a number on"
+)
+async def retrieve(
+    response: ResponseId,
+    owner: Caller,
+    here: Here,
+    stream: bool = False,
+    starting_after: Annotated[int | None, Query(ge=0)] = None,
+    include_obfuscation: bool = False,
+) -> Answer:
     if starting_after is not None and not stream:
         raise refused("starting_after", "starting_after needs stream=true; add it")
     if include_obfuscation:
@@ -186,8 +239,14 @@ async def delete(response: ResponseId, owner: Caller, here: Here) -> Deleted:
 
 
 @router.get("/responses/{response}/input_items", response_model=ItemList, summary="What a response was asked")
-async def input_items(response: ResponseId, owner: Caller, here: Here, limit: Annotated[int, Query(ge=1, le=100)] = 20, after: str | None = None,
-                      order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc") -> ItemList:
+async def input_items(
+    response: ResponseId,
+    owner: Caller,
+    here: Here,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: str | None = None,
+    order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
+) -> ItemList:
     kept = (await find(here, owner, response)).kept
     suffix = str(kept["id"]).removeprefix("resp_")
     items = [{"id": f"item{i}_{suffix}", **item} for i, item in enumerate(kept["input"])]
@@ -202,8 +261,7 @@ def listed(items: list[dict[str, Any]], limit: int, after: str | None) -> ItemLi
         if not places:
             raise missing("item", after)
         start = places[0] + 1
-    page = items[start:start + limit]
-    return ItemList(data=page, first_id=page[0]["id"] if page else None, last_id=page[-1]["id"] if page else None,
-                    has_more=start + limit < len(items))
-
-
+    page = items[start : start + limit]
+    return ItemList(
+        data=page, first_id=page[0]["id"] if page else None, last_id=page[-1]["id"] if page else None, has_more=start + limit < len(items)
+    )

@@ -24,9 +24,22 @@ router = APIRouter(prefix="/studio/v1", responses=ERRORS)
 @router.get("/engines", response_model=schemas.EngineList, tags=["Studio: engines"])
 async def engines(owner: Caller, here: Here) -> schemas.EngineList:
     rows = await off(here.studio.engines)
-    data = [schemas.EngineState(name=row.name, summary=row.summary, abilities=sorted(a.value for a in row.abilities), default=row.default,
-                                missing=row.missing, loaded=row.loaded, busy=row.busy, megabytes=row.megabytes) for row in rows]
-    return schemas.EngineList(data=data, megabytes=sum(row.megabytes for row in rows if row.loaded), megabytes_budget=here.settings.memory_mb or None)
+    data = [
+        schemas.EngineState(
+            name=row.name,
+            summary=row.summary,
+            abilities=sorted(a.value for a in row.abilities),
+            default=row.default,
+            missing=row.missing,
+            loaded=row.loaded,
+            busy=row.busy,
+            megabytes=row.megabytes,
+        )
+        for row in rows
+    ]
+    return schemas.EngineList(
+        data=data, megabytes=sum(row.megabytes for row in rows if row.loaded), megabytes_budget=here.settings.memory_mb or None
+    )
 
 
 def _admin(owner: Key) -> None:
@@ -48,14 +61,30 @@ async def unload(name: Id, owner: Caller, here: Here) -> schemas.EngineList:
     return await engines(owner, here)
 
 
-@router.get("/server", response_model=schemas.ServerShown, tags=["Studio: server"], summary="Version, default engine, who is calling, and the bounds")
+@router.get(
+    "/server",
+    response_model=schemas.ServerShown,
+    tags=["Studio: server"],
+    summary="Version, default engine, who is calling, and the bounds",
+)
 async def server(owner: Caller, here: Here) -> schemas.ServerShown:
     now, studio = here.settings, here.studio
     limits = schemas.LimitsShown(
-        body_bytes=now.body_mb * 2**20, file_bytes=here.limits.file_bytes, pixels=here.limits.pixels, side=here.limits.side, prompt_characters=now.prompt,
-        pictures_at_once=now.count, references=now.inputs, pictures_per_day=owner.quota or now.quota or None,
-        pictures_today=await off(studio.used_today, owner), requests_per_minute=owner.rate or now.rate or None, urls_allowed=now.urls)
-    return schemas.ServerShown(version=__version__, default_engine=now.engine, key_required=studio.demands_keys(), owner=owner.name or owner.id, limits=limits)
+        body_bytes=now.body_mb * 2**20,
+        file_bytes=here.limits.file_bytes,
+        pixels=here.limits.pixels,
+        side=here.limits.side,
+        prompt_characters=now.prompt,
+        pictures_at_once=now.count,
+        references=now.inputs,
+        pictures_per_day=owner.quota or now.quota or None,
+        pictures_today=await off(studio.used_today, owner),
+        requests_per_minute=owner.rate or now.rate or None,
+        urls_allowed=now.urls,
+    )
+    return schemas.ServerShown(
+        version=__version__, default_engine=now.engine, key_required=studio.demands_keys(), owner=owner.name or owner.id, limits=limits
+    )
 
 
 @router.get("/settings", response_model=schemas.SettingList, tags=["Studio: server"], summary="Every setting as it is; secrets are hidden")
@@ -64,13 +93,20 @@ async def settings(owner: Caller, here: Here) -> schemas.SettingList:
     return schemas.SettingList(data=shown.settings(here.settings))
 
 
-@router.get("/names", response_model=dict[str, str], tags=["Studio: engines"], summary="Every model name that is answered to, and its engine")
+@router.get(
+    "/names", response_model=dict[str, str], tags=["Studio: engines"], summary="Every model name that is answered to, and its engine"
+)
 async def names(owner: Caller, here: Here) -> dict[str, str]:
     return catalog.names(await off(here.table), here.aliases, here.default)
 
 
-@router.get("/everything", response_class=Response, tags=["Studio: server"], summary="All that is kept of the caller, as a ZIP",
-            responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "The archive."}})
+@router.get(
+    "/everything",
+    response_class=Response,
+    tags=["Studio: server"],
+    summary="All that is kept of the caller, as a ZIP",
+    responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "The archive."}},
+)
 async def export(owner: Caller, here: Here) -> Response:
     archive: Iterator[bytes] = here.studio.export(owner)
     return StreamingResponse(archive, media_type="application/zip", headers={"Content-Disposition": 'attachment; filename="sayso.zip"'})
@@ -83,8 +119,17 @@ async def erase(owner: Caller, here: Here) -> schemas.Erased:
 
 
 def _shown(row: Key) -> schemas.KeyShown:
-    return schemas.KeyShown(id=row.id, name=row.name, hint=row.hint, admin=row.admin, rate=row.rate, quota=row.quota, created_at=row.created,
-                            expires_at=row.expires, revoked_at=row.revoked)
+    return schemas.KeyShown(
+        id=row.id,
+        name=row.name,
+        hint=row.hint,
+        admin=row.admin,
+        rate=row.rate,
+        quota=row.quota,
+        created_at=row.created,
+        expires_at=row.expires,
+        revoked_at=row.revoked,
+    )
 
 
 @router.get("/keys", response_model=schemas.KeyList, tags=["Studio: keys"], summary="Every key; secrets are kept nowhere")
@@ -97,7 +142,9 @@ async def keys(owner: Caller, here: Here) -> schemas.KeyList:
 async def make_key(body: schemas.NewKey, owner: Caller, here: Here) -> schemas.KeyMade:
     _admin(owner)
     until = None if body.days is None else time.time() + body.days * 86_400
-    row, secret = await off(here.studio.create_key, body.name, admin=bool(body.admin), rate=body.rate or 0, quota=body.quota or 0, expires=until)
+    row, secret = await off(
+        here.studio.create_key, body.name, admin=bool(body.admin), rate=body.rate or 0, quota=body.quota or 0, expires=until
+    )
     return schemas.KeyMade(key=_shown(row), secret=secret)
 
 

@@ -33,15 +33,27 @@ PAIR, VOTE = "arena-pair", "arena-vote"
 
 
 @router.get("/pictures", response_model=schemas.PictureList, summary="One's drawn pictures, newest first; query looks in their prompts")
-async def search(call: Call, owner: Caller, here: Here, query: Annotated[str, Query(max_length=500)] = "", favourites: bool = False,
-                 conversation: Annotated[str | None, Query(max_length=100)] = None, cursor: Cursor = None, limit: Limit = 50) -> schemas.PictureList:
+async def search(
+    call: Call,
+    owner: Caller,
+    here: Here,
+    query: Annotated[str, Query(max_length=500)] = "",
+    favourites: bool = False,
+    conversation: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> schemas.PictureList:
     page = await off(here.studio.search, owner, _clean(query), favourites=favourites, conversation=conversation, cursor=cursor, limit=limit)
     show = Shower(call, here, owner)
     return schemas.PictureList(data=[show.drawn(row) for row in page.rows], next=page.next)
 
 
-@router.post("/pictures", response_model=schemas.Picture, summary="Upload a picture, to be shown in a turn or used as a mask",
-             openapi_extra=body_document({"multipart/form-data": (ONE_FILE, {})}))
+@router.post(
+    "/pictures",
+    response_model=schemas.Picture,
+    summary="Upload a picture, to be shown in a turn or used as a mask",
+    openapi_extra=body_document({"multipart/form-data": (ONE_FILE, {})}),
+)
 async def upload(call: Call, owner: Caller, here: Here) -> schemas.Picture:
     _, files = await forms.read(call, forms.Nothing, {"file": 1})
     if not files["file"]:
@@ -59,15 +71,25 @@ async def one(call: Call, picture: Id, owner: Caller, here: Here) -> schemas.Pic
     return found
 
 
-@router.get("/pictures/{picture}/content", response_class=Response, summary="The file, for programs; pages use the signed url of the row",
-            responses={200: {"content": {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("png", "webp", "jpeg")},
-                             "description": "The file."}})
+@router.get(
+    "/pictures/{picture}/content",
+    response_class=Response,
+    summary="The file, for programs; pages use the signed url of the row",
+    responses={
+        200: {
+            "content": {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("png", "webp", "jpeg")},
+            "description": "The file.",
+        }
+    },
+)
 async def content(picture: Id, owner: Caller, here: Here) -> Response:
     data, kind = await off(here.studio.data, owner, picture)
     return file_answer(data, kind, 3600)
 
 
-@router.get("/pictures/{picture}/seal", response_model=schemas.Seal, summary="How a drawn picture came to be, and what its file says of that")
+@router.get(
+    "/pictures/{picture}/seal", response_model=schemas.Seal, summary="How a drawn picture came to be, and what its file says of that"
+)
 async def seal(call: Call, picture: Id, owner: Caller, here: Here) -> schemas.Seal:
     row = await off(here.studio.picture, owner, picture)
     data, _ = await off(here.studio.data, owner, picture)
@@ -77,8 +99,12 @@ async def seal(call: Call, picture: Id, owner: Caller, here: Here) -> schemas.Se
     return schemas.Seal(picture=show.drawn(row), weights=row.weights, mark=row.seal or None, parents=parents, findings=findings)
 
 
-@router.post("/verify", response_model=schemas.Findings, summary="What can be told about any file: manifests, marks, look-alikes",
-             openapi_extra=body_document({"multipart/form-data": (ONE_FILE, {})}))
+@router.post(
+    "/verify",
+    response_model=schemas.Findings,
+    summary="What can be told about any file: manifests, marks, look-alikes",
+    openapi_extra=body_document({"multipart/form-data": (ONE_FILE, {})}),
+)
 async def verify(call: Call, owner: Caller, here: Here) -> schemas.Findings:
     _, files = await forms.read(call, forms.Nothing, {"file": 1})
     if not files["file"]:
@@ -108,9 +134,13 @@ async def delete(picture: Id, owner: Caller, here: Here) -> Deleted:
 
 @router.post("/arena/pairs", response_model=schemas.Pair, tags=["Studio: arena"], summary="Two engines draw the same words")
 async def pair(call: Call, body: schemas.NewPair, owner: Caller, here: Here) -> schemas.Pair:
-    names = list(body.engines or [row.name for row in (await off(here.table)).values() if row.missing is None and Ability.DRAW in row.abilities])
+    names = list(
+        body.engines or [row.name for row in (await off(here.table)).values() if row.missing is None and Ability.DRAW in row.abilities]
+    )
     if len(set(names)) < 2:
-        raise ApiError(400, "a pair needs two different engines that are ready; install another or name two", param="engines", code="invalid_value")
+        raise ApiError(
+            400, "a pair needs two different engines that are ready; install another or name two", param="engines", code="invalid_value"
+        )
     chosen = random.SystemRandom().sample(sorted(set(names)), 2)
     engines, size, seed = [await off(here.engine, name) for name in chosen], sides(body.size, here), secrets.randbelow(SEEDS)
     jobs: list[str] = []
@@ -148,8 +178,16 @@ async def _pair(call: Call, here: Context, owner: Key, name: str, kept: dict[str
     if kept["choice"] is not None:
         state = "voted"
     both = pictures if state in ("ready", "voted") else [None, None]
-    return schemas.Pair(id=name, prompt=kept["prompt"], state=state, left=both[0], right=both[1], choice=kept["choice"], error=error,  # type: ignore[arg-type]
-                        engines=kept["engines"] if kept["choice"] is not None else None)
+    return schemas.Pair(
+        id=name,
+        prompt=kept["prompt"],
+        state=state,  # type: ignore[arg-type]
+        left=both[0],
+        right=both[1],
+        choice=kept["choice"],
+        error=error,
+        engines=kept["engines"] if kept["choice"] is not None else None,
+    )
 
 
 async def _kept(here: Context, owner: Key, name: str) -> dict[str, Any]:
@@ -166,10 +204,17 @@ async def vote(call: Call, name: Id, body: schemas.Vote, owner: Caller, here: He
     kept = await _kept(here, owner, name)
     now = await _pair(call, here, owner, name, kept)
     if now.state != "ready":
-        raise ApiError(409, f"this pair is {now.state}; a vote needs one that is ready", code="conflict", headers={"x-should-retry": "false"})
+        raise ApiError(
+            409, f"this pair is {now.state}; a vote needs one that is ready", code="conflict", headers={"x-should-retry": "false"}
+        )
     kept["choice"] = body.choice
-    await off(here.studio.put_document, owner, VOTE, name.replace("pair_", "vote_"),
-              {"left": kept["engines"][0], "right": kept["engines"][1], "choice": body.choice, "time": time.time()})
+    await off(
+        here.studio.put_document,
+        owner,
+        VOTE,
+        name.replace("pair_", "vote_"),
+        {"left": kept["engines"][0], "right": kept["engines"][1], "choice": body.choice, "time": time.time()},
+    )
     await off(here.studio.put_document, owner, PAIR, name, kept)
     return await _pair(call, here, owner, name, kept)
 
@@ -187,6 +232,8 @@ def _standings(here: Context, owner: Key) -> schemas.Standings:
         cursor = page.next
         if cursor is None:
             break
-    rows = [schemas.Standing(engine=r.engine, rating=round(r.rating, 1), low=round(r.low, 1), high=round(r.high, 1), votes=r.votes)
-            for r in arena.standings(ballots)]
+    rows = [
+        schemas.Standing(engine=r.engine, rating=round(r.rating, 1), low=round(r.low, 1), high=round(r.high, 1), votes=r.votes)
+        for r in arena.standings(ballots)
+    ]
     return schemas.Standings(data=rows, votes=len(ballots))

@@ -31,9 +31,12 @@ STREAM = {200: {"description": "Events; each has its number as id.", "content": 
 PARTIALS = 3
 
 
-@router.get("/conversations", response_model=schemas.ConversationList, summary="One's conversations, newest change first; query searches them")
-async def listed(owner: Caller, here: Here, query: Annotated[str, Query(max_length=500)] = "", cursor: Cursor = None,
-                 limit: Limit = 50) -> schemas.ConversationList:
+@router.get(
+    "/conversations", response_model=schemas.ConversationList, summary="One's conversations, newest change first; query searches them"
+)
+async def listed(
+    owner: Caller, here: Here, query: Annotated[str, Query(max_length=500)] = "", cursor: Cursor = None, limit: Limit = 50
+) -> schemas.ConversationList:
     page = await off(here.studio.conversations, owner, _clean(query), cursor=cursor, limit=limit)
     return schemas.ConversationList(data=[conversation(row) for row in page.rows], next=page.next)
 
@@ -66,7 +69,9 @@ async def delete(name: Id, owner: Caller, here: Here, pictures: bool = True) -> 
     return Deleted(id=name, object="conversation", deleted=True)
 
 
-@router.post("/conversations/{name}/branch", response_model=schemas.Conversation, summary="A new conversation that begins as this one up to a turn")
+@router.post(
+    "/conversations/{name}/branch", response_model=schemas.Conversation, summary="A new conversation that begins as this one up to a turn"
+)
 async def branch(name: Id, body: schemas.Branch, owner: Caller, here: Here) -> schemas.Conversation:
     old = await off(here.studio.conversation, owner, name)
     turns = await off(here.studio.turns, owner, name, body.turn)
@@ -94,22 +99,45 @@ async def asked(here: Context, owner: Key, name: str | None, body: schemas.NewTu
         await reader.check(wish.mask, "wish.mask")
         if first is not None:
             sent = await reader.stored(wish.mask, "wish.mask")
-            await off(uploads.mask_of, sent, await reader.stored(next(p.id for p in body.parts if isinstance(p, schemas.PicturePart)), "parts"), "wish.mask")
+            await off(
+                uploads.mask_of,
+                sent,
+                await reader.stored(next(p.id for p in body.parts if isinstance(p, schemas.PicturePart)), "parts"),
+                "wish.mask",
+            )
     parts = tuple(Text(part.text) if isinstance(part, schemas.TextPart) else Ref(part.id) for part in body.parts)
     answer = wish.action == "answer"
     return Request(
-        messages=(Said("user", parts),), conversation=name, parent=body.parent,
+        messages=(Said("user", parts),),
+        conversation=name,
+        parent=body.parent,
         want="text" if answer else "picture" if wish.action in ("generate", "edit") else "either",
         action=wish.action if wish.action in ("generate", "edit") else "auto",
         engine=None if wish.engine is None else await off(here.engine, wish.engine),
-        size=sides(wish.size, here, "wish.size"), count=wish.count or 1, seed=wish.seed, steps=wish.steps, guidance=wish.guidance,
-        quality=MEANT.get(wish.quality or "auto", wish.quality or "auto"), background=wish.background_color or wish.background or "auto",
-        mask=wish.mask, style=wish.style, think=thinking(wish.complexity, wish.think), finish=wish.finish is not False,
-        format=wish.output_format or "png", compression=pressed(wish.output_format, wish.output_compression), moderation=wish.moderation or "auto",
-        previews=PARTIALS if body.partial_images is None else body.partial_images, options=extras(wish.input_fidelity, wish.engine_options))
+        size=sides(wish.size, here, "wish.size"),
+        count=wish.count or 1,
+        seed=wish.seed,
+        steps=wish.steps,
+        guidance=wish.guidance,
+        quality=MEANT.get(wish.quality or "auto", wish.quality or "auto"),
+        background=wish.background_color or wish.background or "auto",
+        mask=wish.mask,
+        style=wish.style,
+        think=thinking(wish.complexity, wish.think),
+        finish=wish.finish is not False,
+        format=wish.output_format or "png",
+        compression=pressed(wish.output_format, wish.output_compression),
+        moderation=wish.moderation or "auto",
+        previews=PARTIALS if body.partial_images is None else body.partial_images,
+        options=extras(wish.input_fidelity, wish.engine_options),
+    )
 
 
-@router.post("/conversations/{name}/turns", response_model=schemas.Turn, summary="Say something; answers with the assistant's turn, whose job is under way")
+@router.post(
+    "/conversations/{name}/turns",
+    response_model=schemas.Turn,
+    summary="Say something; answers with the assistant's turn, whose job is under way",
+)
 async def say(call: Call, name: Id, body: schemas.NewTurn, owner: Caller, here: Here) -> schemas.Turn:
     await off(here.studio.conversation, owner, name)
     wanted = await asked(here, owner, name, body)
@@ -132,15 +160,23 @@ async def one_turn(call: Call, name: Id, turn: Id, owner: Caller, here: Here) ->
     return await _turn(call, here, owner, name, turn)
 
 
-@router.post("/conversations/{name}/turns/{turn}/regenerate", response_model=schemas.Turn, summary="Answer again, beside this assistant's turn")
+@router.post(
+    "/conversations/{name}/turns/{turn}/regenerate", response_model=schemas.Turn, summary="Answer again, beside this assistant's turn"
+)
 async def regenerate(call: Call, name: Id, turn: Id, body: schemas.Again, owner: Caller, here: Here) -> schemas.Turn:
     ticket = await off(here.studio.regenerate, owner, name, turn, body.seed)
     return await _turn(call, here, owner, name, ticket.turn)
 
 
 @router.get("/jobs", response_model=schemas.JobList, tags=["Studio: jobs"], summary="One's jobs, newest first")
-async def jobs(call: Call, owner: Caller, here: Here, state: Annotated[str | None, Query(pattern="^(queued|running|done|failed|cancelled)$")] = None,
-               cursor: Cursor = None, limit: Limit = 50) -> schemas.JobList:
+async def jobs(
+    call: Call,
+    owner: Caller,
+    here: Here,
+    state: Annotated[str | None, Query(pattern="^(queued|running|done|failed|cancelled)$")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> schemas.JobList:
     page = await off(here.studio.jobs, owner, state=state, cursor=cursor, limit=limit)
     show = Shower(call, here, owner)
     return schemas.JobList(data=[show.job(row) for row in page.rows], next=page.next)
@@ -156,10 +192,21 @@ async def cancel(call: Call, job: Id, owner: Caller, here: Here) -> schemas.Job:
     return Shower(call, here, owner).job(await off(here.studio.cancel, owner, job))
 
 
-@router.get("/jobs/{job}/events", response_class=Response, responses=STREAM, tags=["Studio: jobs"],  # type: ignore[arg-type]
-            summary="The job's log as events, from its beginning or after a number; ends when the job does")
-async def events(call: Call, job: Id, owner: Caller, here: Here, after: Annotated[int | None, Query(ge=0, le=2**31)] = None,
-                 last_event_id: Annotated[str | None, Header()] = None) -> Response:
+@router.get(
+    "/jobs/{job}/events",
+    response_class=Response,
+    responses=STREAM,  # type: ignore[arg-type]
+    tags=["Studio: jobs"],
+    summary="The job's log as events, from its beginning or after a number; ends when the job does",
+)
+async def events(
+    call: Call,
+    job: Id,
+    owner: Caller,
+    here: Here,
+    after: Annotated[int | None, Query(ge=0, le=2**31)] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
     if last_event_id is not None and not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 10):
         raise refused("last-event-id", "the header Last-Event-ID is not one of our numbers; leave it out")
     await off(here.studio.job, owner, job)
@@ -183,4 +230,3 @@ async def _event(show: Shower, here: Context, owner: Key, job: str, event: JobEv
         row = await off(show.picture, str(event.data["id"]))
         told["row"] = None if row is None else row.model_dump()
     return told
-

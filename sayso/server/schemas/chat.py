@@ -76,7 +76,8 @@ class CreateChat(Strict):
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=200)]
     model: Name | None = None
     modalities: Annotated[list[Literal["text", "image"]], Field(min_length=1, max_length=2)] | None = Field(
-        default=None, description='With "image" pictures come as message.images; without, as a Markdown link in the text.')
+        default=None, description='With "image" pictures come as message.images; without, as a Markdown link in the text.'
+    )
     n: Annotated[int, Field(ge=1, le=10)] | None = None
     seed: Seed | None = None
     stream: bool | None = None

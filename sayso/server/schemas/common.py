@@ -89,8 +89,14 @@ def _pairs(value: object) -> object:
 Metadata = Annotated[
     dict[str, str],
     BeforeValidator(_pairs),
-    WithJsonSchema({"type": "object", "maxProperties": 16, "propertyNames": {"minLength": 1, "maxLength": 64, "pattern": r"^[^\x00]+$"},
-                    "additionalProperties": {"type": "string", "maxLength": 512, "pattern": r"^[^\x00]*$"}}),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 16,
+            "propertyNames": {"minLength": 1, "maxLength": 64, "pattern": r"^[^\x00]+$"},
+            "additionalProperties": {"type": "string", "maxLength": 512, "pattern": r"^[^\x00]*$"},
+        }
+    ),
 ]
 
 

@@ -56,9 +56,11 @@ class Looks(Strict):
     think: bool | None = Field(default=None, description="Extension: write down a plan before drawing.")
     finish: bool | None = Field(default=None, description="Extension: false leaves the engine's upscaler out.")
     background_color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
-        default=None, description="Extension: an exact colour behind everything.")
+        default=None, description="Extension: an exact colour behind everything."
+    )
     engine_options: dict[Name, str | int | float | bool] | None = Field(
-        default=None, description="Extension: settings that only some engines have.")
+        default=None, description="Extension: settings that only some engines have."
+    )
 
     @model_validator(mode="after")
     def _together(self) -> Looks:
@@ -149,7 +151,9 @@ class ImagesResponse(Answer):
     remarks: list[str] = Field(default_factory=list, description="Extension: what the engine said, such as words it does not know.")
 
 
-def form_document(fields: type[Strict], files: dict[str, dict[str, Any]], required: list[str], multiple: str | None = None) -> dict[str, Any]:
+def form_document(
+    fields: type[Strict], files: dict[str, dict[str, Any]], required: list[str], multiple: str | None = None
+) -> dict[str, Any]:
     """The OpenAPI schema of a multipart body: the fields, and the parts that are files. `multiple`: a part sent as name[] too."""
     binary = {"type": "string", "format": "binary"}
     schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")

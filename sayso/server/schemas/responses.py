@@ -82,7 +82,8 @@ class InputImage(Strict):
     image_url: Annotated[str, Field(min_length=1, max_length=20_971_520)] | None = None
     file_id: Name | None = None
     detail: Literal["low", "high", "auto", "original"] | None = Field(
-        default=None, description='Every picture is read as it is: "auto", "high" and "original" are the same here, "low" is refused.')
+        default=None, description='Every picture is read as it is: "auto", "high" and "original" are the same here, "low" is refused.'
+    )
 
 
 class MessageItem(Strict):

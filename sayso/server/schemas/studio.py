@@ -47,7 +47,8 @@ class Wish(Strict):
     """What the next picture should be like; what is left out is the engine's own."""
 
     action: Literal["auto", "generate", "edit", "answer"] | None = Field(
-        default=None, description="auto: the director decides; answer: words, no picture.")
+        default=None, description="auto: the director decides; answer: words, no picture."
+    )
     engine: Name | None = None
     count: Annotated[int, Field(ge=1, le=10)] | None = None
     size: Size | None = None
@@ -261,7 +262,9 @@ class NewPair(Strict):
     """Two engines draw the same words; who is who is not told before the vote."""
 
     prompt: Annotated[Words, StringConstraints(min_length=1)]
-    engines: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = Field(default=None, description="Left out: any two that are ready.")
+    engines: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="Left out: any two that are ready."
+    )
     size: Size | None = None
 
 
