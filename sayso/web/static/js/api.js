@@ -1,4 +1,6 @@
-// Every word that the page exchanges with the server. All routes are public and documented under /studio/v1.
+// Every word that the page exchanges with the server. All routes are public and told in docs/studio-api.md.
+
+import { joined } from "./talk/tree.js";
 
 const BASE = "/studio/v1";
 let key = sessionStorage.getItem("sayso.key") || "";
@@ -43,7 +45,8 @@ async function call(method, path, { body, form, signal, query, once } = {}) {
 }
 
 const get = async (path, query, signal) => (await call("GET", path, { query, signal })).json();
-const post = async (path, body = {}, once = null) => (await call("POST", path, { body, once })).json();
+const act = async (method, path, body, once = null) => (await call(method, path, { body, once })).json();
+const post = (path, body = {}, once = null) => act("POST", path, body, once);
 const send = async (path, fields) => {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
@@ -56,31 +59,33 @@ const id = encodeURIComponent;
 
 export const server = () => get("/server");
 export const engines = () => get("/engines");
-export const loadEngine = (name) => post(`/engines/${id(name)}/load`);
-export const unloadEngine = (name) => post(`/engines/${id(name)}/unload`);
+export const loadEngine = (name) => act("POST", `/engines/${id(name)}/load`);
+export const unloadEngine = (name) => act("POST", `/engines/${id(name)}/unload`);
 export const settings = () => get("/settings");
 export const policy = () => get("/policy");
 export const keys = () => get("/keys");
 export const createKey = (body) => post("/keys", body);
-export const revokeKey = async (name) => (await call("DELETE", `/keys/${id(name)}`)).json();
+export const revokeKey = (name) => act("DELETE", `/keys/${id(name)}`);
 
 export const conversations = (query, signal) => get("/conversations", query, signal);
-export const conversation = (name, signal) => get(`/conversations/${id(name)}`, {}, signal);
+/** A conversation with its turns joined in pairs: what was said, and what came of it. */
+export const conversation = async (name, signal) => joined(await get(`/conversations/${id(name)}`, {}, signal));
 export const createConversation = (title = null) => post("/conversations", title ? { title } : {});
-export const changeConversation = async (name, body) => (await call("PATCH", `/conversations/${id(name)}`, { body })).json();
-export const deleteConversation = async (name) => (await call("DELETE", `/conversations/${id(name)}`)).json();
+export const changeConversation = (name, body) => act("PATCH", `/conversations/${id(name)}`, body);
+export const deleteConversation = (name) => act("DELETE", `/conversations/${id(name)}`);
 export const branch = (name, turn, title) => post(`/conversations/${id(name)}/branch`, title ? { turn, title } : { turn });
+/** Says something; gives the answer's turn, whose job is under way. */
 export const sayTurn = (name, body) => post(`/conversations/${id(name)}/turns`, body, crypto.randomUUID());
 export const turn = (name, which) => get(`/conversations/${id(name)}/turns/${id(which)}`);
-export const again = (name, which, body) => post(`/conversations/${id(name)}/turns/${id(which)}/again`, body, crypto.randomUUID());
-export const cancelTurn = (name, which) => post(`/conversations/${id(name)}/turns/${id(which)}/cancel`);
-export const deleteTurn = async (name, which) => (await call("DELETE", `/conversations/${id(name)}/turns/${id(which)}`)).json();
+export const again = (name, which) => post(`/conversations/${id(name)}/turns/${id(which)}/regenerate`, {});
+export const job = (name) => get(`/jobs/${id(name)}`);
+export const cancelJob = (name) => act("POST", `/jobs/${id(name)}/cancel`);
 
 export const pictures = (query, signal) => get("/pictures", query, signal);
 export const picture = (name, signal) => get(`/pictures/${id(name)}`, {}, signal);
 export const upload = (file) => send("/pictures", { file });
-export const favourite = async (name, on) => (await call("PATCH", `/pictures/${id(name)}`, { body: { favourite: on } })).json();
-export const deletePicture = async (name) => (await call("DELETE", `/pictures/${id(name)}`)).json();
+export const favourite = (name, on) => act(on ? "PUT" : "DELETE", `/pictures/${id(name)}/favourite`);
+export const deletePicture = (name) => act("DELETE", `/pictures/${id(name)}`);
 export const seal = (name) => get(`/pictures/${id(name)}/seal`);
 export const version = (name, file, tool, note) => send(`/pictures/${id(name)}/versions`, { file, tool, note });
 export const similar = (file) => send("/pictures/similar", { file });
@@ -90,12 +95,12 @@ export const file = async (name, format) => (await call("GET", `/pictures/${id(n
 
 export const newPair = (body) => post("/arena/pairs", body);
 export const pair = (name, signal) => get(`/arena/pairs/${id(name)}`, {}, signal);
-export const vote = (name, choice) => post("/arena/votes", { pair: name, choice });
+export const vote = (name, choice) => post(`/arena/pairs/${id(name)}/vote`, { choice });
 export const standings = (category) => get("/arena/standings", { category });
 
-/** Events of a turn's log after a number: an async iterator of {seq, kind, data}. Ends with the log or the connection. */
-export async function* events(name, which, after, signal) {
-  const answer = await call("GET", `/conversations/${id(name)}/turns/${id(which)}/events`, { query: { after: String(after) }, signal });
+/** Events of a job's log after a number: an async iterator of {seq, kind, data}. Ends with the log or the connection. */
+export async function* events(name, after, signal) {
+  const answer = await call("GET", `/jobs/${id(name)}/events`, { query: { after: String(after) }, signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

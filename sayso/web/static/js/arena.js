@@ -85,12 +85,12 @@ class Arena {
     fill(this.fight, side("left"), side("right"), h("p", { class: "fight-note", role: "status" }, t("drawing")));
     try {
       let pair = await api.newPair({ prompt, category: this.category, sides });
-      while (pair.status === "drawing" && !this.gone) {
+      while (pair.state === "drawing" && !this.gone) {
         await new Promise((wake) => { setTimeout(wake, 350); });
         pair = await api.pair(pair.id);
       }
       if (this.gone) return;
-      if (pair.status === "failed") throw new Error(pair.error?.message || pair.error || t("ended.failed"));
+      if (pair.state === "failed") throw new Error(pair.error || t("ended.failed"));
       this.show(pair);
     } catch (error) {
       fill(this.fight, h("p", { class: "note bad", role: "alert" }, icon("warn"), error.message));
@@ -101,7 +101,7 @@ class Arena {
 
   show(pair) {
     this.open = pair;
-    const one = (name) => h("figure", { class: "side-picture" }, h("h2", {}, t(`arena.${name}`)), h("div", { class: "slot sharp checkered" }, h("img", { src: pair[name], alt: t("arena.alt", { side: t(`arena.${name}`), prompt: pair.prompt }) })), h("figcaption", { "data-side": name }));
+    const one = (name) => h("figure", { class: "side-picture" }, h("h2", {}, t(`arena.${name}`)), h("div", { class: "slot sharp checkered" }, h("img", { src: pair[name].url, alt: t("arena.alt", { side: t(`arena.${name}`), prompt: pair.prompt }) })), h("figcaption", { "data-side": name }));
     this.votes = h("div", { class: "votes", role: "group", "aria-label": t("vote") }, CHOICES.map(([choice, key]) => button({ text: t(`vote.${choice}`), press: () => this.vote(choice), "aria-keyshortcuts": key })));
     fill(this.fight, one("left"), one("right"), this.votes);
     announce(t("arena.ready"));
@@ -113,7 +113,7 @@ class Arena {
     this.open = null;
     for (const node of this.votes.children) node.disabled = true;
     const told = await api.vote(pair.id, choice).catch((error) => { this.open = pair; for (const node of this.votes.children) node.disabled = false; throw error; });
-    for (const place of this.fight.querySelectorAll("[data-side]")) fill(place, h("b", {}, told.names?.[place.dataset.side] || ""));
+    for (const place of this.fight.querySelectorAll("[data-side]")) fill(place, h("b", {}, (told.names || told.engines)?.[place.dataset.side === "left" ? 0 : 1] || ""));
     fill(this.votes, h("p", { class: "fight-note", role: "status" }, t(`voted.${choice}`)), button({ text: t("arena.next"), kind: "main", press: () => { this.another(); this.draw(); } }));
     this.votes.querySelector("button").focus();
     await this.standings();

@@ -23,9 +23,9 @@ class Gallery {
     this.rows = [];
     this.nodes = new Map();
     this.asked = new AbortController();
-    this.query = { words: "", engine: "", style: "", since: "", favourite: "", kind: "" };
+    this.query = { query: "", engine: "", style: "", since: "", favourites: "" };
     const change = (name) => (value) => { this.query[name] = value; this.load(true); };
-    this.words = h("input", { type: "search", placeholder: t("gallery.search"), "aria-label": t("gallery.search"), on: { input: calm(() => change("words")(this.words.value.trim()), 200) } });
+    this.words = h("input", { type: "search", placeholder: t("gallery.search"), "aria-label": t("gallery.search"), on: { input: calm(() => change("query")(this.words.value.trim()), 200) } });
     const any = (key) => ["", t(key)];
     const ticked = (name, label) => h("label", { class: "tick" }, h("input", { type: "checkbox", on: { change: (event) => change(name)(event.target.checked ? "true" : "") } }), h("span", {}, label));
     const by = button({ text: t("gallery.by"), glyph: "picture", press: async () => this.alike((await choose())[0]) });
@@ -37,8 +37,7 @@ class Gallery {
           select([any("filter.engine"), ...known.engines.map((row) => [row.name, row.name])], "", change("engine"), { "aria-label": t("filter.engine") }),
           select([any("filter.style"), ...STYLES.map((style) => [style.id, styleName(style.id)])], "", change("style"), { "aria-label": t("filter.style") }),
           select([any("filter.date"), ...Object.keys(DAYS).map((name) => [name, t(`date.${name}`)])], "", (name) => change("since")(name ? String(Date.now() / 1000 - DAYS[name] * 86400) : ""), { "aria-label": t("filter.date") }),
-          select([["", t("kind.drawn")], ["upload", t("kind.upload")]], "", change("kind"), { "aria-label": t("filter.kind") }),
-          ticked("favourite", t("filter.favourite")))), this.count, this.grid);
+          ticked("favourites", t("filter.favourite")))), this.count, this.grid);
     fill(root, this.frame);
     this.frame.addEventListener("scroll", () => this.window(), { passive: true });
     this.grid.addEventListener("keydown", (event) => this.key(event));
@@ -52,14 +51,19 @@ class Gallery {
   close() { this.sized.disconnect(); this.asked.abort(); }
 
   async load(fresh) {
-    if (fresh) { this.asked.abort(); this.asked = new AbortController(); this.rows = []; this.after = ""; this.more = true; this.reading = false; this.frame.scrollTop = 0; this.forget(); }
+    if (fresh) { this.asked.abort(); this.asked = new AbortController(); this.rows = []; this.cursor = ""; this.more = true; this.reading = false; this.frame.scrollTop = 0; this.forget(); }
     if (this.reading || !this.more) return;
     this.reading = true;
     try {
-      const told = await api.pictures({ ...this.query, kind: this.query.kind || "drawn", after: this.after, limit: PAGE }, this.asked.signal);
-      this.rows.push(...told.data);
-      this.after = told.last_id || "";
-      this.more = told.has_more && told.data.length > 0;
+      const { engine, style, since, ...asked } = this.query;
+      const fits = (row) => (!engine || row.engine === engine) && (!style || row.settings?.style === style) && (!since || row.created_at >= Number(since));
+      const before = this.rows.length;
+      do {
+        const told = await api.pictures({ ...asked, cursor: this.cursor, limit: PAGE }, this.asked.signal);
+        this.rows.push(...told.data.filter(fits));
+        this.cursor = told.next;
+        this.more = Boolean(told.next) && !(since && told.data.at(-1)?.created_at < Number(since));
+      } while (this.more && this.rows.length < before + PAGE / 2);
       this.reading = false;
       this.similar = null;
       this.measure();

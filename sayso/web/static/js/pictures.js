@@ -47,7 +47,7 @@ export async function copyText(text) {
 
 /** Opens the conversation page with the words, the seed and the settings of a picture. */
 export function reuse(picture) {
-  const wish = { seed: picture.seed ?? undefined, style: picture.style || undefined, engine: picture.engine || undefined, steps: picture.steps || undefined,
+  const wish = { seed: picture.seed ?? undefined, style: picture.settings?.style || undefined, engine: picture.engine || undefined, steps: picture.settings?.steps || undefined,
     size: `${picture.width}x${picture.height}` };
   sessionStorage.setItem("sayso.reuse", JSON.stringify({ text: picture.prompt || "", wish }));
   location.hash = location.hash.startsWith("#/talk") && location.hash !== "#/talk" ? "#/talk" : "#/talk/new";

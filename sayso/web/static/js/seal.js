@@ -55,7 +55,7 @@ async function ofPicture(root, id) {
   const { picture } = told;
   const fact = (name, value, copy = false) => value !== null && value !== undefined && value !== "" && [h("dt", {}, t(`fact.${name}`)),
     h("dd", {}, copy ? h("code", {}, String(value)) : String(value), copy && button({ label: t("copy.what", { what: t(`fact.${name}`) }), glyph: "copy", kind: "plain small", press: () => copyText(String(value)) }))];
-  const settings = Object.entries(told.settings || {}).filter(([, value]) => value !== null && value !== "");
+  const settings = Object.entries(picture.settings || {}).filter(([, value]) => value !== null && value !== "");
   fill(root, h("div", { class: "page", tabindex: "-1" }, h("div", { class: "page-inner" },
     h("header", { class: "page-head" }, h("div", {}, h("h1", {}, t("seal.of.title")), h("p", {}, describe(picture))), h("div", { class: "row" },
       h("a", { class: "button", href: `#/canvas/${picture.id}` }, icon("brush"), h("span", {}, t("open.canvas"))), downloadButton(picture, ""))),

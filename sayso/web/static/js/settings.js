@@ -46,7 +46,7 @@ function engines(place) {
       await refreshEngines();
     } });
     return h("li", { class: "engine" }, h("div", { class: "row" }, h("h3", { class: "grow" }, row.name, " ", row.default && h("span", { class: "badge" }, t("engine.default"))),
-      row.loaded && h("span", { class: "badge good" }, t("engine.loaded"), row.bytes ? ` · ${bytes(row.bytes)}` : ""), act), h("p", {}, h("small", {}, row.summary)),
+      row.loaded && h("span", { class: "badge good" }, t("engine.loaded"), row.megabytes ? ` · ${bytes(row.megabytes * 2 ** 20)}` : ""), act), h("p", {}, h("small", {}, row.summary)),
     row.missing && h("p", { class: "note warn" }, icon("info"), t("engine.missing.why", { why: row.missing })),
     h("ul", { class: "row abilities" }, ABILITIES.map((name) => h("li", { class: row.abilities.includes(name) ? "badge" : "badge off" }, row.abilities.includes(name) ? icon("check") : null, h("span", {}, t(row.abilities.includes(name) ? `ability.${name}` : "ability.not", { what: t(`ability.${name}`) }))))));
   })));
@@ -65,7 +65,7 @@ async function keysSection(place) {
     const name = h("input", { required: true, maxlength: 80, placeholder: t("keys.example") });
     fill(place, h("p", {}, t(known.server.key_required ? "keys.demanded" : "keys.open")),
       data.length > 0 && h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": t("set.keys") }, h("table", {}, h("tbody", {}, data.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name || row.id), h("td", {}, h("code", {}, `${row.hint || ""}…`)), h("td", {}, when(row.created_at)),
-        h("td", {}, row.revoked ? t("keys.revoked") : button({ text: t("keys.revoke"), kind: "small bad", press: async () => { if (await confirm(t("keys.revoke"), t("keys.revoke.words", { name: row.name }), t("keys.revoke"))) { await api.revokeKey(row.id); await paint(); } } }))))))),
+        h("td", {}, row.revoked_at ? t("keys.revoked") : button({ text: t("keys.revoke"), kind: "small bad", press: async () => { if (await confirm(t("keys.revoke"), t("keys.revoke.words", { name: row.name }), t("keys.revoke"))) { await api.revokeKey(row.id); await paint(); } } }))))))),
       h("form", { class: "row", on: { submit: async (event) => { event.preventDefault(); await made(await api.createKey({ name: name.value.trim() })); await paint(); } } }, h("div", { class: "grow" }, field(t("keys.name"), name)), button({ text: t("keys.new"), glyph: "plus", type: "submit" })));
   };
   const made = ({ secret }) => dialog(t("keys.made"), (close) => [h("p", {}, t("keys.once")), h("code", { class: "secret" }, secret), h("footer", {}, button({ text: t("copy"), glyph: "copy", press: () => copyText(secret) }), button({ text: t("close"), kind: "main", press: () => close() }))], { closeLabel: t("close") });
@@ -86,6 +86,6 @@ async function server(place) {
     const { data } = await api.settings();
     const shown = (value) => (Array.isArray(value) ? value.join(", ") : value === true ? t("yes") : value === false ? t("no") : String(value ?? ""));
     fill(place, h("p", {}, t("server.words", { version: known.server.version })), h("details", {}, h("summary", {}, t("server.all", { count: data.length })), h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": t("set.server") },
-      h("table", {}, h("thead", {}, h("tr", {}, ["setting", "value", "meaning", "source"].map((name) => h("th", { scope: "col" }, t(`server.${name}`))))), h("tbody", {}, data.map((row) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, row.name)), h("td", {}, h("code", {}, shown(row.value))), h("td", {}, row.help), h("td", {}, row.source))))))));
+      h("table", {}, h("thead", {}, h("tr", {}, ["setting", "value", "meaning", "environment"].map((name) => h("th", { scope: "col" }, t(`server.${name}`))))), h("tbody", {}, data.map((row) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, row.name)), h("td", {}, h("code", {}, shown(row.value))), h("td", {}, row.help), h("td", {}, h("code", {}, row.environment)))))))));
   } catch (error) { told(place, error); }
 }

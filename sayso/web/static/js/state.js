@@ -19,7 +19,7 @@ export function tell(topic, what) {
 export async function refreshEngines() {
   const told = await api.engines();
   known.engines = told.data;
-  known.memory = { used: told.memory_used, budget: told.memory_budget };
+  known.memory = { used: told.megabytes * 2 ** 20, budget: told.megabytes_budget ? told.megabytes_budget * 2 ** 20 : null };
   tell("engines");
 }
 

@@ -81,7 +81,7 @@ class Turner {
     this.status.textContent = t("drawing");
     try {
       const turn = await api.sayTurn(this.talk, { parts, wish, partial_images: 0, ...(parent ? { parent } : {}) });
-      const last = await new Promise((resolve) => { this.unfollow = follow(turn, { heard: ({ kind, data }) => { if (kind === "step") this.status.textContent = t("step", data); }, lost() {}, ended: (told, error) => resolve(told || { status: "failed", error, answer: [] }) }); });
+      const last = await new Promise((resolve) => { this.unfollow = follow({ ...turn, job: turn.job.id }, { heard: ({ kind, data }) => { if (kind === "step") this.status.textContent = t("step", data); }, lost() {}, ended: (told, error) => resolve(told || { status: "failed", error, answer: [] }) }); });
       const drawn = last.answer.find((part) => part.type === "picture" && part.picture)?.picture || null;
       this.status.textContent = drawn ? "" : last.error?.message || t("ended.failed");
       return drawn;

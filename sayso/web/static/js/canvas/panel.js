@@ -5,7 +5,7 @@ import { button, dialog, field, h, icon, put, select, toast } from "../dom.js";
 import { t } from "../i18n.js";
 import { describe, img } from "../pictures.js";
 import { can, engine as engineOf, others, prefer, ready } from "../state.js";
-import { pick, styleName, styled, thumb } from "../talk/look.js";
+import { pick, styleName, styled, thumb, way } from "../talk/look.js";
 import { canvasOf, cutOut, extended, png, recolour, unhex } from "./pixels.js";
 
 export const JOBS = [["change", "edit"], ["erase", "eraser"], ["extend", "frame"], ["cut", "scissors"], ["recolour", "drop"], ["style", "style"], ["variants", "compare"]];
@@ -205,7 +205,7 @@ function variants(table) {
   const now = row();
   let count = 4;
   const go = button({ text: t("variants.go"), glyph: "compare", kind: "main", disabled: !table.picture.prompt, press: () => busy(go, async () => {
-    const base = { action: "generate", engine: now?.name, count, size: sizeOf(table), style: table.picture.style && now?.styles?.includes(table.picture.style) ? table.picture.style : undefined };
+    const base = { action: "generate", engine: now?.name, count, size: sizeOf(table), style: way(now, table.picture.settings?.style) === "name" ? table.picture.settings.style : undefined };
     const drawn = await table.say(table.picture.prompt, base, { all: true });
     if (drawn.length) { await beside(table, drawn); await table.history(); }
   }) });

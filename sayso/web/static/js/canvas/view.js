@@ -257,15 +257,15 @@ class Table {
     const line = h("span", { class: "grow", role: "status" }, t("starting"));
     const bar = h("span");
     const { width, height } = this.picture;
-    this.stopping = () => api.cancelTurn(turn.conversation, turn.id);
+    this.stopping = () => api.cancelJob(turn.job.id);
     this.busy.hidden = false;
     fill(this.busy, h("div", { class: "row" }, line, button({ text: t("stop"), glyph: "stop", kind: "small", press: () => this.stopping?.() })), h("div", { class: "progress" }, bar));
     const over = h("img", { class: "coming", alt: "" });
     return new Promise((resolve) => {
-      this.unfollow = follow(turn, {
+      this.unfollow = follow({ ...turn, job: turn.job.id }, {
         heard: ({ kind, data }) => {
           if (kind === "step") { line.textContent = t("step", data); bar.style.setProperty("--done", data.index / data.total); }
-          else if (kind === "preview" && data.picture === 0 && data.url && data.width === width && data.height === height) { over.src = data.url; if (!over.isConnected) this.surface.over.append(over); }
+          else if (kind === "preview" && data.picture === 0 && data.width === width && data.height === height) { over.src = data.image; if (!over.isConnected) this.surface.over.append(over); }
           else if (kind === "said") this.remark = data.text;
         },
         lost: (away) => { if (away) line.textContent = t("reconnecting"); },

@@ -1,13 +1,14 @@
 // Listens to a turn until it ends, through lost connections and restarts of the server: each reading goes on after the last number.
 
 import * as api from "../api.js";
+import { pair } from "./tree.js";
 
 const PAUSES = [300, 700, 1500, 3000, 5000];
 const ENDS = new Set(["done", "failed", "cancelled"]);
-const FINAL = new Set(["completed", "failed", "cancelled"]);
+const FINAL = new Set(["done", "failed", "cancelled"]);
 
 /**
- * `heard(event)`: each event once, in order. `lost(away)`: whether the connection is gone. `ended(turn)`: the turn as the server has it.
+ * `turn`: {conversation, id, job}. `heard(event)`: each event once, in order. `lost(away)`: whether the connection is gone. `ended(turn)`: the turn as the server has it.
  * Returns the way to stop listening; the work goes on without us.
  */
 export function follow(turn, { heard, lost, ended }) {
@@ -19,7 +20,7 @@ export function follow(turn, { heard, lost, ended }) {
     while (!stop.signal.aborted) {
       try {
         if (!over) {
-          for await (const event of api.events(turn.conversation, turn.id, seen, stop.signal)) {
+          for await (const event of api.events(turn.job, seen, stop.signal)) {
             failures = 0;
             lost(false);
             if (event.seq <= seen && event.seq !== 0) continue;
@@ -30,7 +31,7 @@ export function follow(turn, { heard, lost, ended }) {
         }
         const now = await api.turn(turn.conversation, turn.id);
         lost(false);
-        if (FINAL.has(now.status)) { ended(now); return; }
+        if (!now.job || FINAL.has(now.job.state)) { ended(pair(null, now)); return; }
         if (over) over = false;
       } catch (error) {
         if (stop.signal.aborted) return;

@@ -20,7 +20,7 @@ export function conversationList({ opened }) {
     asked.abort();
     asked = new AbortController();
     try {
-      rows = (await api.conversations({ words: search.value.trim(), limit: 100 }, asked.signal)).data;
+      rows = (await api.conversations({ query: search.value.trim(), limit: 100 }, asked.signal)).data;
     } catch (error) {
       if (error.name === "AbortError") return;
       fill(list, h("li", { class: "note bad" }, error.message));

@@ -9,7 +9,7 @@ import { parse, unfolded } from "./plan.js";
 
 const LIVE = new Set(["queued", "running"]);
 
-/** A turn's element. `acts`: what the thread offers (edit, again, branch, drop, choose, refer, drawPlan, changed). */
+/** A turn's element. `acts`: what the thread offers (edit, again, branch, choose, refer, drawPlan, changed). */
 export class TurnCard {
   constructor(turn, acts) {
     this.acts = acts;
@@ -41,8 +41,6 @@ export class TurnCard {
       { text: t("turn.edit"), glyph: "edit", press: () => acts.edit(this.turn) },
       { text: t("turn.branch"), glyph: "branch", press: () => acts.branch(this.turn) },
       { text: t("turn.copy"), glyph: "copy", press: () => copyText(words) },
-      null,
-      { text: t("turn.delete"), glyph: "trash", bad: true, press: () => acts.drop(this.turn) },
     ]) });
     fill(this.said,
       h("div", { class: "bubble" }, shown.length > 0 && h("div", { class: "said-pictures" },
@@ -106,7 +104,7 @@ export class TurnCard {
 
   reveal(kind, data) {
     const slot = this.slots[data.picture];
-    const url = kind === "picture" ? data.shown?.url : data.url;
+    const url = kind === "picture" ? data.row?.url : data.image;
     if (!slot || !url) return;
     const next = new Image();
     next.src = url;
@@ -122,11 +120,11 @@ export class TurnCard {
 
   async cancel() {
     this.line.textContent = t("stopping");
-    await api.cancelTurn(this.turn.conversation, this.turn.id).catch((error) => { this.line.textContent = error.message; });
+    await api.cancelJob(this.turn.job).catch((error) => { this.line.textContent = error.message; });
   }
 
   end(turn, error) {
-    if (turn) this.turn = turn;
+    if (turn) this.turn = { ...this.turn, answer: turn.answer, status: turn.status, error: turn.error };
     else this.turn = { ...this.turn, status: "failed", error: { code: error.code, message: error.message } };
     const pictures = this.turn.answer.filter((part) => part.type === "picture").length;
     announce(t(this.turn.status === "completed" ? (pictures ? "drawn.count" : "answered") : `ended.${this.turn.status}`, { count: pictures }));

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { announce, button, fill, h, icon, put } from "../dom.js";
 import { t } from "../i18n.js";
 import * as keys from "../keys.js";
-import { confirm, filesOf } from "../pictures.js";
+import { filesOf } from "../pictures.js";
 import { can, tell } from "../state.js";
 import { composer } from "./composer.js";
 import { conversationList } from "./list.js";
@@ -127,9 +127,8 @@ class Talk {
   acts() {
     return {
       edit: (turn) => this.edit(turn),
-      again: async (turn) => { await api.again(turn.conversation, turn.id, { partial_images: 3 }); await this.reload(); },
+      again: async (turn) => { await api.again(turn.conversation, turn.id); await this.reload(); },
       branch: async (turn) => { const made = await api.branch(turn.conversation, turn.id); announce(t("branched")); tell("conversations"); location.hash = `#/talk/${made.id}`; },
-      drop: async (turn) => { if (await confirm(t("turn.delete"), t("turn.delete.words"), t("delete"))) { await api.deleteTurn(turn.conversation, turn.id); await this.reload(); } },
       choose: async (id) => { await api.changeConversation(this.id, { current: this.leaf(id) }); await this.reload(); },
       refer: (picture) => { this.words.attach(picture); this.words.focus(); },
       waits: (turn) => sessionStorage.getItem(WAIT + turn.id) === "yes",
@@ -149,7 +148,8 @@ class Talk {
   edit(turn) {
     this.parent = turn.parent;
     const texts = turn.said.filter((part) => part.type === "text").map((part) => part.text).join("\n");
-    this.words.set({ words: texts, pictures: turn.said.filter((part) => part.type === "picture" && part.picture).map((part) => part.picture), options: turn.wish });
+    const { seed, ...wish } = turn.wish;
+    this.words.set({ words: texts, pictures: turn.said.filter((part) => part.type === "picture" && part.picture).map((part) => part.picture), options: wish });
     this.words.editing(t("editing"), () => { this.parent = undefined; });
     this.words.focus();
   }
