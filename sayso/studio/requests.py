@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from sayso.types import Text
 
-
 START = "start"
 
 
