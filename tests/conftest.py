@@ -74,9 +74,9 @@ def tesseract() -> str:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One running server for all tests that leave it as they found it."""
-    from tests.server_kit import serving
+    from tests.server_kit import Unmarked, serving
 
-    with serving(tmp_path_factory.mktemp("served")) as running:
+    with serving(tmp_path_factory.mktemp("served"), Unmarked()) as running:
         yield running
 
 

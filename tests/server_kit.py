@@ -16,10 +16,12 @@ import openai
 import uvicorn
 from PIL import Image
 
+from sayso.hooks import hookimpl
 from sayso.server import app
-from sayso.studio import service, settings
+from sayso.studio import door, service, settings
 from sayso.studio.errors import QueueFull
 from sayso.studio.service import LOCAL
+from sayso.types import Policy, Sealer
 
 
 def picture(width: int, height: int, seed: int) -> np.ndarray:
@@ -92,9 +94,21 @@ class Served:
             del self.studio.submit
 
 
+class Unmarked:
+    """Allows everything and seals without a mark, so that pictures can be compared to the last bit."""
+
+    @hookimpl
+    def sayso_policy(self) -> Policy:
+        return door.PlainPolicy()
+
+    @hookimpl
+    def sayso_sealer(self) -> Sealer:
+        return door.PlainSealer()
+
+
 @contextlib.contextmanager
 def serving(folder: Path, *plugins: object, **changes: object) -> Iterator[Served]:
-    """A server over a folder, with plugins and settings of one's own; stopped at the end."""
+    """A server over a folder, with plugins (a later one goes before an earlier one) and settings of one's own."""
     given = {
         "data": str(folder),
         "engine": "fake",

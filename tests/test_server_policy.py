@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
+import httpx2
 import numpy as np
 import openai
 import pytest
 
 from sayso.hooks import hookimpl
 from sayso.types import Ask, Picture, Plan, Policy, Text, Verdict
-from tests.server_kit import Served, png, serving
+from tests.server_kit import Served, Unmarked, png, serving
 from tests.server_kit import picture as noise
 from tests.test_server_images import pixels_of
 
@@ -37,7 +39,7 @@ class Strict:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("strict"), Strict()) as running:
+    with serving(tmp_path_factory.mktemp("strict"), Unmarked(), Strict()) as running:
         yield running
 
 
@@ -81,10 +83,37 @@ def test_moderations(strict: Served) -> None:
     said = strict.client.moderations.create(input=["a calm lake", "forbidden things"])
     assert [one.flagged for one in said.results] == [False, True] and said.results[1].categories.violence is True
     assert said.results[0].category_scores.violence == 0.1 and said.results[0].categories.hate is False
-    url = "data:image/png;base64," + __import__("base64").b64encode(png(noise(8, 8, 1))).decode()
+    url = "data:image/png;base64," + base64.b64encode(png(noise(8, 8, 1))).decode()
     parts = [{"type": "text", "text": "shown"}, {"type": "image_url", "image_url": {"url": url}}]
     both = strict.client.moderations.create(input=parts, model="omni-moderation-latest")
     assert both.results[0].flagged and both.results[0].category_applied_input_types.violence == ["text", "image"]
+
+
+def test_what_leaves_is_sealed_and_found_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With our own policy and sealer: a picture's file says where it comes from, also through the OpenAI interface."""
+    with serving(tmp_path_factory.mktemp("sealed")) as served:
+        made = served.client.images.generate(model="fake", prompt="a red fox", size="256x256")
+        assert made.data is not None and made.data[0].b64_json is not None
+        file = base64.b64decode(made.data[0].b64_json)
+        check = served.client.content_provenance_checks.create(file=("a.png", file))
+        first = check.results[0]
+        assert (
+            (first.type, first.outcome) == ("c2pa", "detected") and first.validation_state in ("trusted", "valid") and first.model == "fake"
+        )
+        plain = served.client.content_provenance_checks.create(file=("b.png", png(noise(256, 256, 5))))
+        assert plain.results[0].outcome == "not_detected" and plain.results[0].validation_state == "not_present"
+        told = httpx2.get(f"{served.root}/studio/v1/pictures/{made.data[0].id}/seal").json()
+        assert told["mark"] and "our manifest" in [one["kind"] for one in told["findings"]]
+        found = httpx2.post(f"{served.root}/studio/v1/verify", files={"file": ("a.png", file)}).json()["findings"]
+        assert found[0]["kind"] == "our manifest"
+        assert served.client.moderations.create(input="a red fox").results[0].flagged is False
+        before, mask = noise(256, 256, 6), np.full((256, 256, 4), 255, np.uint8)
+        mask[:64, :, 3] = 0
+        made = served.client.images.edit(model="fake", prompt="paint it", image=("a.png", png(before)), mask=("m.png", png(mask)))
+        after = pixels_of(made.data[0].b64_json).astype(int)
+        apart = np.abs(after[64:, :, :3] - before[64:, :, :3])
+        print("the mark changes", apart.mean(), apart.max())
+        assert apart.mean() < 2, "outside a mask only the invisible mark changes anything"
 
 
 def test_the_pocket_engine_streams_its_sampler(served: Served) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sayso.server import arena, narration
 from sayso.server.arena import Ballot
-from tests.server_kit import Served, picture, png, serving
+from tests.server_kit import Served, Unmarked, picture, png, serving
 from tests.test_server_images import decoded
 
 
@@ -72,9 +72,14 @@ def test_a_conversation_is_a_tree(page: Page) -> None:
     fork = page.done(page.say(talk, "make it green"))
     whole = page("GET", f"/conversations/{talk}")
     assert whole["title"] == "Red foxes" and whole["path"][:2] == [first["parent"], first["id"]] and whole["path"][-1] == fork["id"]
+    anew = page.done(page.say(talk, "draw a car", from_start=True))
+    whole = page("GET", f"/conversations/{talk}")
+    assert whole["path"] == [anew["parent"], anew["id"]] and sum(turn["parent"] is None for turn in whole["tree"]) == 2
+    page.say(talk, "x", 400, from_start=True, parent=first["id"])
     branch = page("POST", f"/conversations/{talk}/branch", json={"turn": second["id"]})
     assert [turn["role"] for turn in page("GET", f"/conversations/{branch['id']}")["tree"]] == ["user", "assistant"] * 2
-    assert talk in [row["id"] for row in page("GET", "/conversations", params={"query": "foxes"})["data"]]
+    rows = {row["id"]: row for row in page("GET", "/conversations", params={"query": "foxes"})["data"]}
+    assert httpx2.get(rows[talk]["cover"]).status_code == 200
     page("DELETE", f"/conversations/{talk}")
     page("GET", f"/conversations/{talk}", 404)
     assert page("GET", f"/conversations/{branch['id']}")["title"]
@@ -179,7 +184,7 @@ def test_the_server_tells_its_bounds_and_hides_secrets(page: Page, served: Serve
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that demands keys."""
-    with serving(tmp_path_factory.mktemp("locked"), keys="always") as running:
+    with serving(tmp_path_factory.mktemp("locked"), Unmarked(), keys="always") as running:
         yield running
 
 
@@ -264,16 +269,18 @@ def test_everything_is_exported_and_erased(locked: Served, tmp_path: Path) -> No
 
 
 def test_the_arena(page: Page, served: Served) -> None:
-    page("POST", "/arena/pairs", 400, json={"prompt": "a fox", "engines": ["fake", "fake"]})
-    made = page("POST", "/arena/pairs", json={"prompt": "a red fox", "engines": ["fake", "pocket"], "size": "64x64"})
+    page("POST", "/arena/pairs", 400, json={"prompt": "a fox", "sides": [{"engine": "fake"}, {"engine": "gpt-image-2"}]})
+    sides = [{"engine": "fake"}, {"engine": "fake", "steps": 8}]
+    made = page("POST", "/arena/pairs", json={"prompt": "a red fox", "sides": sides, "size": "64x64", "category": "animals"})
     served.settle(lambda: page("GET", f"/arena/pairs/{made['id']}")["state"] != "drawing", 60)
     pair = page("GET", f"/arena/pairs/{made['id']}")
-    assert pair["state"] == "ready" and pair["engines"] is None and pair["left"]["engine"] is None and pair["right"]["seed"] is None
+    assert pair["state"] == "ready" and pair["names"] is None and pair["left"]["engine"] is None and pair["right"]["settings"] == {}
     voted = page("POST", f"/arena/pairs/{made['id']}/vote", json={"choice": "left"})
-    assert sorted(voted["engines"]) == ["fake", "pocket"]
+    assert sorted(voted["names"]) == ["fake", "fake, 8 steps"] and voted["left"]["engine"] == "fake"
     page("POST", f"/arena/pairs/{made['id']}/vote", 409, json={"choice": "right"})
-    standings = page("GET", "/arena/standings")
-    assert standings["votes"] == 1 and standings["data"][0]["engine"] == voted["engines"][0]
+    standings = page("GET", "/arena/standings", params={"category": "animals"})
+    assert standings["votes"] == 1 and standings["data"][0]["name"] == voted["names"][0] and standings["categories"] == ["animals"]
+    assert page("GET", "/arena/standings", params={"category": "cars"})["data"] == []
 
 
 def test_ratings_find_who_wins() -> None:
@@ -284,8 +291,8 @@ def test_ratings_find_who_wins() -> None:
         odds = 1 / (1 + 10 ** ((strength[right] - strength[left]) / 400))
         ballots.append(Ballot(left, right, "left" if chance.random() < odds else "right"))
     rows = arena.standings(ballots)
-    assert [row.engine for row in rows] == ["a", "b", "c"]
-    assert all(row.low <= strength[row.engine] <= row.high and row.high - row.low < 80 for row in rows)
+    assert [row.name for row in rows] == ["a", "b", "c"]
+    assert all(row.low <= strength[row.name] <= row.high and row.high - row.low < 80 for row in rows)
     assert arena.standings([]) == [] and arena.standings([Ballot("a", "b", "left")])[0].rating < 2000
 
 

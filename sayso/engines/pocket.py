@@ -177,7 +177,7 @@ def worded(ask: Ask) -> str:
     if ask.think:
         raise CannotDo("the pocket model does not think before it draws; leave think off")
     if ask.options:
-        raise CannotDo(f'the pocket model has no option "{sorted(ask.options)[0]}"; leave it out')
+        raise CannotDo(f'the pocket model has no option "{min(ask.options)}"; leave it out')
     if ask.mask is not None:
         raise CannotDo("the pocket model cannot keep to a mask; leave it out")
     if any(not isinstance(p, Text) for m in ask.messages for p in m.parts):

@@ -16,7 +16,18 @@ from sayso import __version__
 from sayso.server import handlers, uploads
 from sayso.server.context import Context, off
 from sayso.server.guard import Guard, Rules
-from sayso.server.routes import chat, conversations, health, images, neighbours, responses, studio_admin, studio_gallery, studio_talk
+from sayso.server.routes import (
+    chat,
+    conversations,
+    health,
+    images,
+    neighbours,
+    responses,
+    studio_admin,
+    studio_arena,
+    studio_gallery,
+    studio_talk,
+)
 from sayso.studio.service import Studio
 from sayso.studio.settings import Settings, data_folder
 
@@ -35,6 +46,7 @@ ROUTERS = (
     studio_talk.router,
     studio_gallery.router,
     studio_admin.router,
+    studio_arena.router,
     health.router,
 )
 

@@ -26,7 +26,7 @@ class Ballot:
 
 @dataclass(frozen=True)
 class Rated:
-    engine: str
+    name: str
     rating: float
     low: float
     high: float

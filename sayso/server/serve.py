@@ -42,13 +42,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         import uvicorn
 
-        from sayso.server import app, trusted
+        from sayso.server import app
         from sayso.studio import logs, service
     except ImportError as error:
         raise BadInput(f"the server needs libraries that are not installed ({error.name}); run pip install 'sayso[serve]'") from error
     now = settings(args)
     logs.set_up(now.log_level, now.log_prompts)
-    studio = service.build(now, *trusted.plugins())
+    studio = service.build(now)
     config = uvicorn.Config(
         app.create(studio),
         host=now.host,

@@ -100,7 +100,8 @@ class Shower:
         job = None
         if row.job is not None:
             try:
-                job = self.job(self.here.studio.job(self.owner, row.job))
+                found = self.here.studio.job(self.owner, row.job)
+                job, parts = self.job(found), [*self.thoughts(found), *parts]
             except NotFound:
                 job = None
         return schemas.Turn(
@@ -113,6 +114,20 @@ class Shower:
             parts=parts,
             job=job,
         )
+
+    def covered(self, row: Conversation) -> schemas.Conversation:
+        """A conversation with the link of its newest picture."""
+        newest = self.here.studio.search(self.owner, conversation=row.id, limit=1).rows
+        cover = self.here.link(self.call, self.owner, newest[0].id) if newest else None
+        return conversation(row).model_copy(update={"cover": cover})
+
+    def thoughts(self, row: Job) -> list[schemas.ShownPart]:
+        """What the engine thought before it drew, when it was asked to."""
+        if not row.request.get("think"):
+            return []
+        log = self.here.studio.log(self.owner, row.id)
+        texts = dict.fromkeys(str(event.data["text"]) for event in log if event.kind == "thought")
+        return [schemas.ShownPart(type="thought", text=text) for text in texts]
 
     def tree(self, row: Conversation) -> schemas.ConversationTree:
         turns = self.here.studio.tree(self.owner, row.id)

@@ -24,14 +24,6 @@ def _room(module: str) -> Any:
         ) from error
 
 
-def plugins() -> list[object]:
-    """Our own policy and sealer, where the room trust is there; the studio's plain ones stand in otherwise."""
-    try:
-        return [importlib.import_module("sayso.trust.plugin").BuiltIn()]
-    except ModuleNotFoundError:
-        return []
-
-
 def judge(policy: Policy, words: Sequence[str], pictures: Sequence[Picture]) -> Verdict:
     """What the policy says of words and pictures that someone shows; the stricter of its two stages."""
     ask = Ask((Message("user", (*map(Text, words), *pictures)),))

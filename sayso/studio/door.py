@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import secrets
 from typing import Literal
 
@@ -71,9 +73,13 @@ class Door:
 
 
 def door(*plugins: object) -> Door:
-    """With the policy and the sealer of `plugins`, then of installed ones, then our plain ones. Raises BadInput."""
+    """With the policy and the sealer of `plugins`, then of installed ones, then of our room trust; the plain ones stand in where
+    its libraries are not installed. Raises BadInput.
+    """
     manager: pluggy.PluginManager = hooks.manager()
     manager.register(Plain())
+    with contextlib.suppress(ImportError):
+        manager.register(importlib.import_module("sayso.trust.plugin").BuiltIn())
     try:
         manager.load_setuptools_entrypoints(hooks.GROUP)
     except Exception as error:

@@ -211,7 +211,7 @@ class Studio:
         if request.conversation is None:
             return request.messages, None
         place = self.conversation(owner, request.conversation)
-        parent = request.parent or place.head
+        parent = None if request.parent == requests.START else request.parent or place.head
         earlier = talking.talk(talking.line(self.tree(owner, place.id), parent))
         return (*recall.without_deleted(self.rooms.pictures, owner.id, earlier), *request.messages), parent
 

@@ -80,7 +80,7 @@ def again(text: str) -> bool:
 def changes(text: str) -> bool:
     """Whether it speaks of changing a picture that is there, rather than of a new one."""
     bare = plain(text)
-    return not again(text) and NEW.search(bare) is None and CHANGE.search(bare) is not None
+    return not again(text) and NEW.search(bare) is None and (CHANGE.search(bare) or POINT.search(bare) or BEFORE_LAST.search(bare)) is not None
 
 
 def pointed(text: str, count: int) -> int | None:

@@ -34,6 +34,7 @@ async def engines(owner: Caller, here: Here) -> schemas.EngineList:
             loaded=row.loaded,
             busy=row.busy,
             megabytes=row.megabytes,
+            prompt_limit=here.studio.rooms.director.table[row.name].prompt_limit,
         )
         for row in rows
     ]

@@ -1,18 +1,15 @@
-"""The studio interface: pictures, what a file says of its origin, and the arena."""
+"""The studio interface: pictures, and what a file says of its origin."""
 
 from __future__ import annotations
 
-import random
-import secrets
-import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi import Request as Call
 from starlette.responses import Response
 
-from sayso.server import arena, forms, trusted, uploads
-from sayso.server.context import Caller, Context, Here, off
+from sayso.server import forms, trusted, uploads
+from sayso.server.context import Caller, Here, off
 from sayso.server.errors import ApiError, missing
 from sayso.server.handlers import ERRORS, body_document
 from sayso.server.routes.images import file_answer
@@ -21,11 +18,6 @@ from sayso.server.routes.studio_talk import Cursor, Id, Limit, _clean
 from sayso.server.schemas import studio as schemas
 from sayso.server.schemas.common import Deleted
 from sayso.server.shown import Shower
-from sayso.server.translate import sides
-from sayso.storage.rows import Key
-from sayso.studio.errors import NotFound
-from sayso.studio.requests import drawing
-from sayso.types import Ability
 
 router = APIRouter(prefix="/studio/v1", tags=["Studio: pictures"], responses=ERRORS)
 SEEDS = 2**31
@@ -130,110 +122,3 @@ async def delete(picture: Id, owner: Caller, here: Here) -> Deleted:
     remove = here.studio.delete_file if picture.startswith("file-") else here.studio.delete_picture
     await off(remove, owner, picture)
     return Deleted(id=picture, object="picture", deleted=True)
-
-
-@router.post("/arena/pairs", response_model=schemas.Pair, tags=["Studio: arena"], summary="Two engines draw the same words")
-async def pair(call: Call, body: schemas.NewPair, owner: Caller, here: Here) -> schemas.Pair:
-    names = list(
-        body.engines or [row.name for row in (await off(here.table)).values() if row.missing is None and Ability.DRAW in row.abilities]
-    )
-    if len(set(names)) < 2:
-        raise ApiError(
-            400, "a pair needs two different engines that are ready; install another or name two", param="engines", code="invalid_value"
-        )
-    chosen = random.SystemRandom().sample(sorted(set(names)), 2)
-    engines, size, seed = [await off(here.engine, name) for name in chosen], sides(body.size, here), secrets.randbelow(SEEDS)
-    jobs: list[str] = []
-    try:
-        for engine in engines:
-            ticket = await off(here.studio.submit, owner, drawing(body.prompt, engine=engine, size=size, seed=seed, action="generate"))
-            jobs.append(ticket.job)
-    except Exception:
-        for job in jobs:
-            await off(here.studio.cancel, owner, job)
-        raise
-    kept = {"prompt": body.prompt, "engines": engines, "jobs": jobs, "choice": None}
-    name = f"pair_{secrets.token_hex(12)}"
-    await off(here.studio.put_document, owner, PAIR, name, kept)
-    return await _pair(call, here, owner, name, kept)
-
-
-async def _pair(call: Call, here: Context, owner: Key, name: str, kept: dict[str, Any]) -> schemas.Pair:
-    show, state, error = Shower(call, here, owner), "ready", None
-    pictures: list[schemas.Picture | None] = []
-    for job in kept["jobs"]:
-        try:
-            row = await off(here.studio.job, owner, job)
-        except NotFound:
-            state, error = "failed", "one of the two was deleted; make another pair"
-            continue
-        if row.state in ("failed", "cancelled"):
-            state, error = "failed", str((row.error or {}).get("message") or "it was cancelled; make another pair")
-        elif row.state != "done":
-            state = "drawing" if state == "ready" else state
-        found = await off(show.picture, row.drawn[0]) if row.drawn else None
-        if found is not None and kept["choice"] is None:  # who drew it is not told before the vote
-            found = found.model_copy(update={"engine": None, "seed": None, "job": None, "seal": None})
-        pictures.append(found)
-    if kept["choice"] is not None:
-        state = "voted"
-    both = pictures if state in ("ready", "voted") else [None, None]
-    return schemas.Pair(
-        id=name,
-        prompt=kept["prompt"],
-        state=state,  # type: ignore[arg-type]
-        left=both[0],
-        right=both[1],
-        choice=kept["choice"],
-        error=error,
-        engines=kept["engines"] if kept["choice"] is not None else None,
-    )
-
-
-async def _kept(here: Context, owner: Key, name: str) -> dict[str, Any]:
-    return dict((await off(here.studio.document, owner, PAIR, name)).data)
-
-
-@router.get("/arena/pairs/{name}", response_model=schemas.Pair, tags=["Studio: arena"])
-async def one_pair(call: Call, name: Id, owner: Caller, here: Here) -> schemas.Pair:
-    return await _pair(call, here, owner, name, await _kept(here, owner, name))
-
-
-@router.post("/arena/pairs/{name}/vote", response_model=schemas.Pair, tags=["Studio: arena"], summary="Choose; a pair is voted on once")
-async def vote(call: Call, name: Id, body: schemas.Vote, owner: Caller, here: Here) -> schemas.Pair:
-    kept = await _kept(here, owner, name)
-    now = await _pair(call, here, owner, name, kept)
-    if now.state != "ready":
-        raise ApiError(
-            409, f"this pair is {now.state}; a vote needs one that is ready", code="conflict", headers={"x-should-retry": "false"}
-        )
-    kept["choice"] = body.choice
-    await off(
-        here.studio.put_document,
-        owner,
-        VOTE,
-        name.replace("pair_", "vote_"),
-        {"left": kept["engines"][0], "right": kept["engines"][1], "choice": body.choice, "time": time.time()},
-    )
-    await off(here.studio.put_document, owner, PAIR, name, kept)
-    return await _pair(call, here, owner, name, kept)
-
-
-@router.get("/arena/standings", response_model=schemas.Standings, tags=["Studio: arena"], summary="Ratings of the engines from one's votes")
-async def standings(owner: Caller, here: Here) -> schemas.Standings:
-    return await off(_standings, here, owner)
-
-
-def _standings(here: Context, owner: Key) -> schemas.Standings:
-    ballots, cursor = [], None
-    while True:
-        page = here.studio.documents(owner, VOTE, cursor=cursor, limit=200)
-        ballots += [arena.Ballot(row.data["left"], row.data["right"], row.data["choice"]) for row in page.rows]
-        cursor = page.next
-        if cursor is None:
-            break
-    rows = [
-        schemas.Standing(engine=r.engine, rating=round(r.rating, 1), low=round(r.low, 1), high=round(r.high, 1), votes=r.votes)
-        for r in arena.standings(ballots)
-    ]
-    return schemas.Standings(data=rows, votes=len(ballots))

@@ -20,7 +20,7 @@ from sayso.server.schemas.common import Deleted
 from sayso.server.shown import Shower, conversation
 from sayso.server.translate import MEANT, extras, pressed, sides, thinking
 from sayso.storage.rows import JobEvent, Key
-from sayso.studio.requests import Ref, Request, Said
+from sayso.studio.requests import START, Ref, Request, Said
 from sayso.types import Text
 
 router = APIRouter(prefix="/studio/v1", tags=["Studio: conversations"], responses=ERRORS)
@@ -35,10 +35,11 @@ PARTIALS = 3
     "/conversations", response_model=schemas.ConversationList, summary="One's conversations, newest change first; query searches them"
 )
 async def listed(
-    owner: Caller, here: Here, query: Annotated[str, Query(max_length=500)] = "", cursor: Cursor = None, limit: Limit = 50
+    call: Call, owner: Caller, here: Here, query: Annotated[str, Query(max_length=500)] = "", cursor: Cursor = None, limit: Limit = 50
 ) -> schemas.ConversationList:
     page = await off(here.studio.conversations, owner, _clean(query), cursor=cursor, limit=limit)
-    return schemas.ConversationList(data=[conversation(row) for row in page.rows], next=page.next)
+    show = Shower(call, here, owner)
+    return schemas.ConversationList(data=[await off(show.covered, row) for row in page.rows], next=page.next)
 
 
 def _clean(words: str) -> str:
@@ -110,7 +111,7 @@ async def asked(here: Context, owner: Key, name: str | None, body: schemas.NewTu
     return Request(
         messages=(Said("user", parts),),
         conversation=name,
-        parent=body.parent,
+        parent=START if body.from_start else body.parent,
         want="text" if answer else "picture" if wish.action in ("generate", "edit") else "either",
         action=wish.action if wish.action in ("generate", "edit") else "auto",
         engine=None if wish.engine is None else await off(here.engine, wish.engine),

@@ -97,15 +97,16 @@ class ModerationAnswer(Answer):
 
 
 class ProvenanceResult(Answer):
-    """One thing that was looked for. `type`: c2pa, or one of our extensions sayso_mark and sayso_look_alike."""
+    """One thing that was looked for. `type`: c2pa, or our extension sayso (what our own look-up says)."""
 
     type: str
     outcome: Literal["detected", "not_detected"]
     validation_state: Literal["trusted", "valid", "invalid", "not_present"] | None = None
     issuer: str | None = None
     model: str | None = None
+    engine: str | None = Field(default=None, description="Extension: the engine that drew it.")
+    id: str | None = Field(default=None, description="Extension: the picture's mark in our log.")
     generated_at: str | None = Field(default=None, description="RFC 3339.")
-    distance: int | None = Field(default=None, description="Of a look-alike: bits of 256 that differ.")
 
 
 class ProvenanceCheck(Answer):

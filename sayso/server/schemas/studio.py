@@ -86,8 +86,15 @@ class NewTurn(Strict):
 
     parts: Annotated[list[Part], Field(min_length=1, max_length=32)]
     parent: Name | None = None
+    from_start: bool | None = Field(default=None, description="true: a new beginning beside the first turn; leave parent out then.")
     wish: Wish | None = None
     partial_images: Partials | None = Field(default=None, description="How many pictures on the way the events carry; 3 when left out.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> NewTurn:
+        if self.from_start and self.parent is not None:
+            raise ValueError("from_start and parent name two places; leave one of them out")
+        return self
 
 
 class Again(Strict):
@@ -147,7 +154,7 @@ class PictureList(Answer):
 
 
 class ShownPart(Answer):
-    type: Literal["text", "picture"]
+    type: Literal["text", "picture", "thought"]
     text: str | None = None
     picture: Picture | None = Field(default=None, description="null when it was deleted.")
 
@@ -190,6 +197,7 @@ class Conversation(Answer):
     created_at: float
     updated_at: float
     current: str | None = Field(description="The turn that the next one follows.")
+    cover: str | None = Field(default=None, description="Signed URL of its newest picture.")
 
 
 class ConversationList(Answer):
@@ -216,6 +224,7 @@ class EngineState(Answer):
     loaded: bool
     busy: bool
     megabytes: float = Field(description="Memory it takes while loaded, as far as known.")
+    prompt_limit: int = Field(description="Characters of one prompt.")
 
 
 class EngineList(Answer):
@@ -258,14 +267,26 @@ class ServerShown(Answer):
     limits: LimitsShown
 
 
+class Side(Strict):
+    """Who draws, and with what."""
+
+    engine: Name
+    steps: Steps | None = None
+    guidance: Guidance | None = None
+    style: Name | None = None
+    think: bool | None = None
+
+
 class NewPair(Strict):
-    """Two engines draw the same words; who is who is not told before the vote."""
+    """Two draw the same words; who is who is not told before the vote."""
 
     prompt: Annotated[Words, StringConstraints(min_length=1)]
-    engines: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = Field(
-        default=None, description="Left out: any two that are ready."
+    sides: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="Left out: any two engines that are ready."
     )
     size: Size | None = None
+    seed: Seed | None = None
+    category: Name | None = Field(default=None, description="A word to rate by, such as portraits.")
 
 
 class Vote(Strict):
@@ -278,13 +299,14 @@ class Pair(Answer):
     state: Literal["drawing", "ready", "failed", "voted"]
     left: Picture | None
     right: Picture | None
-    engines: list[str] | None = Field(description="Left and right; told after the vote.")
+    names: list[str] | None = Field(description='Left and right, such as "pocket, 8 steps"; told after the vote.')
+    category: str | None
     choice: str | None
     error: str | None = None
 
 
 class Standing(Answer):
-    engine: str
+    name: str = Field(description="An engine, with what was set for it.")
     rating: float = Field(description="Elo scale: 400 points are odds of ten to one; the mean is 1000.")
     low: float = Field(description="2.5 % of 200 resamples of the votes lie below.")
     high: float
@@ -294,6 +316,7 @@ class Standing(Answer):
 class Standings(Answer):
     data: list[Standing] = Field(description="Best first.")
     votes: int
+    categories: list[str] = Field(description="Every category that was voted in.")
 
 
 class Erased(Answer):
