@@ -22,7 +22,8 @@ class EngineInfo:
     `missing`: what keeps it from being loaded here, as a clause for a person, or None when it is ready.
     `knows`: slugs of the drawn world's concepts that it was trained on; None for an engine without such a list.
     `prompt_limit`: characters of one prompt. `options`: names of `Ask.options` that it knows; one that knows "quality" gets
-    a quality as it was asked for, others get it as a number of steps.
+    a quality as it was asked for, others get it as a number of steps. `styles`: values of `Ask.style`; None = a style is said in
+    words. `sizes`: "WIDTHxHEIGHT" worth offering, best first; empty = any multiple of 16.
     """
 
     name: str
@@ -33,6 +34,8 @@ class EngineInfo:
     knows: Callable[[], frozenset[str]] | None = None
     prompt_limit: int = 4000
     options: frozenset[str] = frozenset()
+    styles: tuple[str, ...] | None = None
+    sizes: tuple[str, ...] = ()
 
 
 class Hooks:

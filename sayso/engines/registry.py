@@ -12,6 +12,7 @@ from sayso.engines import header
 from sayso.errors import BadInput, Unknown
 from sayso.hooks import EngineInfo, hookimpl
 from sayso.types import Ability, Engine
+from sayso.world.scene import STYLES
 
 DEFAULT = "pocket"
 
@@ -59,6 +60,8 @@ class BuiltIn:
                 load=_load_pocket,
                 missing=_pocket_missing,
                 knows=_pocket_knows,
+                styles=STYLES,
+                sizes=("512x512", "576x448", "448x576", "640x384", "384x640"),
             ),
             EngineInfo(
                 name="fake",
@@ -68,6 +71,8 @@ class BuiltIn:
                 ),
                 load=_load_fake,
                 missing=lambda: None,
+                styles=STYLES,
+                sizes=("256x256", "512x512", "512x384", "384x512"),
             ),
             EngineInfo(
                 name="openai",

@@ -113,7 +113,7 @@ class Arena {
     this.open = null;
     for (const node of this.votes.children) node.disabled = true;
     const told = await api.vote(pair.id, choice).catch((error) => { this.open = pair; for (const node of this.votes.children) node.disabled = false; throw error; });
-    for (const place of this.fight.querySelectorAll("[data-side]")) fill(place, h("b", {}, (told.names || told.engines)?.[place.dataset.side === "left" ? 0 : 1] || ""));
+    for (const place of this.fight.querySelectorAll("[data-side]")) fill(place, h("b", {}, told.names?.[place.dataset.side === "left" ? 0 : 1] || ""));
     fill(this.votes, h("p", { class: "fight-note", role: "status" }, t(`voted.${choice}`)), button({ text: t("arena.next"), kind: "main", press: () => { this.another(); this.draw(); } }));
     this.votes.querySelector("button").focus();
     await this.standings();
@@ -133,14 +133,14 @@ class Arena {
       select([["", t("category.all")], ...(told.categories || []).map((name) => [name, CATEGORIES.includes(name) ? t(`category.${name}`) : name])], category, (name) => this.standings(name), { "aria-label": t("arena.category") }),
       button({ text: t("export"), glyph: "download", press: () => this.export(told), disabled: !rows.length }))),
     rows.length ? h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": t("standings") }, h("table", {}, h("thead", {}, h("tr", {}, ["standings.who", "standings.rating", "standings.interval", "standings.votes"].map((key) => h("th", { scope: "col" }, t(key))))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.engine), h("td", {}, Math.round(row.rating)), h("td", {}, h("span", { class: "interval-words" }, row.low === null ? t("standings.few") : `${Math.round(row.low)} – ${Math.round(row.high)}`), bar(row)), h("td", {}, row.votes))))))
+      h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", {}, Math.round(row.rating)), h("td", {}, h("span", { class: "interval-words" }, row.low === null ? t("standings.few") : `${Math.round(row.low)} – ${Math.round(row.high)}`), bar(row)), h("td", {}, row.votes))))))
       : h("p", {}, t("standings.none")), h("p", {}, h("small", {}, t("standings.how", { votes: told.votes }))));
   }
 
   /** The table as a file that a spreadsheet reads. */
   export(told) {
     const quoted = (text) => `"${String(text ?? "").replaceAll('"', '""')}"`;
-    const text = ["engine,rating,low,high,votes", ...told.data.map((row) => [quoted(row.engine), row.rating, row.low ?? "", row.high ?? "", row.votes].join(","))].join("\n");
+    const text = ["name,rating,low,high,votes", ...told.data.map((row) => [quoted(row.name), row.rating, row.low ?? "", row.high ?? "", row.votes].join(","))].join("\n");
     const url = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
     const link = h("a", { href: url, download: `sayso-arena${this.shown ? `-${this.shown}` : ""}.csv` });
     put(document.body, [link]);

@@ -55,7 +55,7 @@ class Gallery {
     if (this.reading || !this.more) return;
     this.reading = true;
     try {
-      const { engine, style, since, ...asked } = this.query;
+      const { engine, style, since, ...asked } = this.query; // these three are sifted here, out of pages of the list
       const fits = (row) => (!engine || row.engine === engine) && (!style || row.settings?.style === style) && (!since || row.created_at >= Number(since));
       const before = this.rows.length;
       do {

@@ -242,8 +242,8 @@ class Table {
     if (wish.action === "generate") parts.shift();
     const body = { parts, wish, partial_images: 3 };
     let turn = null;
-    if (talk && this.picture.turn) {
-      try { turn = await api.sayTurn(talk, { ...body, parent: this.picture.turn }); } catch (error) { if (error.status !== 404) throw error; }
+    if (talk) {
+      try { turn = await api.sayTurn(talk, this.picture.turn ? { ...body, parent: this.picture.turn } : body); } catch (error) { if (error.status !== 404) throw error; }
     }
     if (!turn) {
       talk = (await api.createConversation(describe(this.picture).slice(0, 80))).id;

@@ -107,7 +107,7 @@ export function composer({ send, stop }) {
         wish.background_color && field(t("background.pick"), h("input", { type: "color", value: wish.background_color, on: { input: (event) => { wish.background_color = event.target.value; tend(); } } })),
         cannot("transparent", t("cannot.transparent", { engine: now?.name })),
         h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.think), disabled: !can(now, "think"), on: { change: (event) => { change("think")(event.target.checked || ""); if (!event.target.checked) delete wish.wait; paint(); } } }), h("span", {}, t("option.think"))),
-        can(now, "think") && wish.think && h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.wait), on: { change: (event) => change("wait")(event.target.checked || "") } }), h("span", {}, t("option.wait"))),
+        can(now, "think") && wish.think && now.options?.includes("plan") && h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.wait), on: { change: (event) => change("wait")(event.target.checked || "") } }), h("span", {}, t("option.wait"))),
         cannot("think", t("cannot.think", { engine: now?.name })),
         h("label", { class: "tick" }, h("input", { type: "checkbox", checked: wish.action === "answer", disabled: !can(now, "ask"), on: { change: (event) => change("action")(event.target.checked ? "answer" : "") } }), h("span", {}, t("option.answer"))),
         cannot("ask", t("cannot.ask", { engine: now?.name })),

@@ -5,7 +5,7 @@ import { announce, button, fill, h, icon, put } from "../dom.js";
 import { t } from "../i18n.js";
 import * as keys from "../keys.js";
 import { filesOf } from "../pictures.js";
-import { can, tell } from "../state.js";
+import { engine as engineOf, tell } from "../state.js";
 import { composer } from "./composer.js";
 import { conversationList } from "./list.js";
 import { TurnCard } from "./turn.js";
@@ -132,7 +132,7 @@ class Talk {
       choose: async (id) => { await api.changeConversation(this.id, { current: this.leaf(id) }); await this.reload(); },
       refer: (picture) => { this.words.attach(picture); this.words.focus(); },
       waits: (turn) => sessionStorage.getItem(WAIT + turn.id) === "yes",
-      drawer: (turn) => (turn.engine && can(this.words.engine, "think") ? (plan) => this.drawPlan(turn, plan) : null),
+      drawer: (turn) => (engineOf(turn.engine)?.options?.includes("plan") ? (plan) => this.drawPlan(turn, plan) : null),
       changed: async () => { await this.reload(); },
     };
   }
