@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 PATIENCE = 30_000  # milliseconds; machines that run tests are shared
+playwright.expect.set_options(timeout=PATIENCE)
 
 
 def free_port() -> int:
@@ -113,8 +114,8 @@ class Visit:
 
     def drawn(self, count: int) -> None:
         """Waits for so many finished pictures in the thread, and for the end of all work."""
-        playwright.expect(self.page.locator("figure.drawn img")).to_have_count(count, timeout=PATIENCE)
-        playwright.expect(self.page.locator(".working")).to_have_count(0, timeout=PATIENCE)
+        playwright.expect(self.page.locator("figure.drawn img")).to_have_count(count)
+        playwright.expect(self.page.locator(".working")).to_have_count(0)
 
     def slowly(self, seconds: float) -> None:
         """Turns take at least so long from now on: the test-card engine is told to pause at each of its four steps."""

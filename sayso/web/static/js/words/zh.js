@@ -32,7 +32,7 @@ export const zh = {
   "talk.delete": "删除这段对话？", "talk.delete.words": "“{title}”连同其中所有图片都会删除，无法恢复。", "thread": "消息", "newest": "到最新处",
   "turn.more": "更多", "turn.edit": "修改后重新发送", "turn.branch": "从这里开始新对话", "turn.copy": "复制文字", "branched": "已从这里开始一段新对话", "fork.before": "上一个版本", "fork.after": "下一个版本", "fork.place": "{at} / {of}",
   "queued": "排队中……", "starting": "开始……", "drawing": "正在画", "drawing.nth": "正在画第 {nth} 张", "step": "第 {index} 步，共 {total} 步", "left": "大约还要 {seconds} 秒", "reconnecting": "连接断了，正在重连。工作仍在进行。",
-  "revised": "实际画的是：{words}", "answered": "已回答", "drawn.count": "画好了 {count} 张", "ended.completed": "完成", "ended.failed": "没有画成。", "ended.cancelled": "已停止。", "thought": "它先想了什么", "plan": "它依据的计划", "plan.words": "计划的文字",
+  "revised": "实际画的是：{words}", "answered": "已回答", "drawn.count": "画好了 {count} 张", "ended.failed": "没有画成。", "ended.cancelled": "已停止。", "thought": "它先想了什么", "plan": "它依据的计划", "plan.words": "计划的文字",
   "plan.hint": "拖动方框可移动，拖角可缩放；键盘：方向键、Shift + 方向键、Delete。", "plan.draw": "画这个计划", "plan.box": "{name}，位于 {box} %", "plan.ready": "计划已就绪，可以修改", "plan.waits": "计划在等你：移动其中的东西，然后画出来。", "policy.read": "阅读守则",
   "change": "修改", "picture.more": "这张图片的更多操作", "picture.uploaded": "上传的图片", "picture.nameless": "一张图片", "picture.delete": "删除这张图片？", "picture.delete.words": "删除后无法恢复。", "open.canvas": "在画布上打开", "reuse": "沿用文字和种子",
   "refer": "用在下一条消息里", "favourite": "收藏", "unfavourite": "取消收藏", "download": "下载", "format.png": "无损，支持透明", "format.webp": "小，支持透明", "format.jpeg": "处处能用，不支持透明", "format.avif": "最小",
