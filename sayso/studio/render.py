@@ -7,9 +7,11 @@ and one that a crashed attempt left on record is not drawn again.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -33,6 +35,9 @@ from sayso.types import Said as Spoken
 from sayso.world import plan as plans
 
 DECODED = 16  # pictures that stay decoded in memory
+SEALERS = 2  # threads that seal the pictures of one batch
+
+Finished = tuple[Picture, Record, Sealed]
 
 
 class Meter(Protocol):
@@ -183,23 +188,42 @@ class Render:
         return Work(run, request, direction, ask, [i for i, name in enumerate(job.pictures) if name not in job.drawn])
 
     def _draw_together(self, engine: Engine, units: list[tuple[Work, int]]) -> None:
+        """Seals what is finished in threads while the engine finishes what is next; records in the order of drawing."""
         asks = [replace(work.ask, count=1, seed=(work.ask.seed + index) % 2**63) for work, index in units]
         events: Iterator[tuple[int, Event]] = engine.respond_together(asks)  # type: ignore[attr-defined]
+        sealing: deque[tuple[Work, int, Drew, Future[Finished]]] = deque()
+        with ThreadPoolExecutor(SEALERS, thread_name_prefix="sayso-seal") as pool:
+            try:
+                for place, event in events:
+                    work, index = units[place]
+                    if all(other.run.stopped() or other.run.error for other, _ in units):
+                        return
+                    if work.run.stopped() or work.run.error is not None:
+                        continue
+                    if isinstance(event, Drew):
+                        sealing.append((work, index, event, pool.submit(self._sealed, engine, work, event)))
+                    else:
+                        self._guarded(work, partial(self._hear, engine, work, index, event, len(units)))
+                    while sealing and sealing[0][3].done():
+                        self._keep(engine, *sealing.popleft(), len(units))
+            finally:
+                _close(events)
+                while sealing:
+                    self._keep(engine, *sealing.popleft(), len(units))
+
+    def _keep(self, engine: Engine, work: Work, index: int, event: Drew, finished: Future[Finished], together: int) -> None:
+        if work.run.error is None and not work.run.stopped():
+            self._guarded(work, lambda: self._record(work, index, event, finished.result()))
+            self.meter.drew(engine.name, together)
+
+    def _guarded(self, work: Work, act: Callable[[], None]) -> None:
+        """An error is this job's own; its companions go on. Raises StorageFull, which is everybody's."""
         try:
-            for place, event in events:
-                work, index = units[place]
-                if all(other.run.stopped() or other.run.error for other, _ in units):
-                    return
-                if work.run.stopped() or work.run.error is not None:
-                    continue
-                try:
-                    self._hear(engine, work, index, event, len(units))
-                except StorageFull:
-                    raise
-                except Exception as error:  # noqa: BLE001 - it is this job's own; its companions go on
-                    work.run.error = error
-        finally:
-            _close(events)
+            act()
+        except StorageFull:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is told when the job ends
+            work.run.error = error
 
     def _draw_alone(self, engine: Engine, work: Work) -> None:
         if work.direction.answer is not None:
@@ -226,7 +250,7 @@ class Render:
         elif isinstance(event, Preview):
             self._preview(engine, work, first + event.index, event.picture)
         elif isinstance(event, Drew):
-            self._record(engine, work, first + event.index, event)
+            self._record(work, first + event.index, event, self._sealed(engine, work, event))
             self.meter.drew(engine.name, together)
         elif isinstance(event, Spoken):
             self._say(work, event.text)
@@ -311,12 +335,17 @@ class Render:
             out.append(Parent(self.pictures.data(work.job.owner, name), relation, name))  # type: ignore[arg-type]
         return tuple(out)
 
-    def _record(self, engine: Engine, work: Work, index: int, event: Drew) -> None:
-        job, request = work.job, work.request
+    def _sealed(self, engine: Engine, work: Work, event: Drew) -> Finished:
+        """Finished, judged and sealed. Raises Refused or SaysoError. Touches nothing but the picture, so any thread may do it."""
         picture = self._finished(work, event.picture)
         record = self._described(engine, work, event.seed, self._parents(work))
-        sealed = self.door.leave(picture, work.ask, record, request.format, request.compression, request.moderation)
-        text = "\n".join(part.text for part in request.messages[-1].parts if isinstance(part, Text)).strip()
+        request = work.request
+        return picture, record, self.door.leave(picture, work.ask, record, request.format, request.compression, request.moderation)
+
+    def _record(self, work: Work, index: int, event: Drew, finished: Finished) -> None:
+        """Stores a sealed picture and tells of it, in one transaction."""
+        job, (picture, record, sealed) = work.job, finished
+        text = "\n".join(part.text for part in work.request.messages[-1].parts if isinstance(part, Text)).strip()
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
             self._hold(tx, work)
             row = stored(sealed, blob, picture, record, job.owner, job.pictures[index], work.direction.pictures)
@@ -324,7 +353,7 @@ class Render:
                           turn=job.turn)
             library.add_picture(tx, row)
             line: Line = ("picture", {"picture": index, "id": row.id, "media_type": row.media_type, "width": row.width, "height": row.height,
-                                      "seed": row.seed})
+                                      "seed": event.seed})
             told = append(tx, job.id, [*work.run.waiting_lines(), line])
         self.queue.hub.publish(told)
 
