@@ -32,8 +32,17 @@ def queue(database_url: str) -> Iterator[Queue]:
     db.close()
 
 
-def put(queue: Queue, owner: str = "a", *, priority: int = 0, engine: str = "e", key: str | None = None, digest: str = "", pictures: int = 1,
-        before: Callable[[Any], tuple[None, None]] = lambda tx: (None, None)) -> Job:
+def put(
+    queue: Queue,
+    owner: str = "a",
+    *,
+    priority: int = 0,
+    engine: str = "e",
+    key: str | None = None,
+    digest: str = "",
+    pictures: int = 1,
+    before: Callable[[Any], tuple[None, None]] = lambda tx: (None, None),
+) -> Job:
     job = Job(new_id("job_"), owner, "queued", engine, {}, tuple(new_id("ig_") for _ in range(pictures)), (), now(), priority)
     return queue.accept(job, key, digest, None, before)[0]
 
@@ -66,7 +75,7 @@ def test_only_engines_with_a_seat_are_claimed(queue: Queue) -> None:
 def test_many_workers_never_share_a_job(queue: Queue) -> None:
     made = {put(queue, f"k{i % 5}").id for i in range(20)}
     got: list[str] = []
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
 
     def work(name: str) -> None:
         try:
@@ -74,7 +83,7 @@ def test_many_workers_never_share_a_job(queue: Queue) -> None:
                 got.extend(job.id for job in claimed)
                 for job in claimed:
                     queue.end(name, job.id, "done", [])
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - the test tells
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(f"w{i}",)) for i in range(6)]
@@ -140,12 +149,12 @@ def test_an_idempotency_key_gives_the_first_job(queue: Queue) -> None:
 
 def test_identical_posts_that_race_make_one_job(queue: Queue) -> None:
     got: list[str] = []
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
 
     def post() -> None:
         try:
             got.append(put(queue, key="race", digest="x").id)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - the test tells
             errors.append(error)
 
     threads = [threading.Thread(target=post) for _ in range(8)]
@@ -343,8 +352,9 @@ class Script:
 def working(queue: Queue) -> Iterator[Callable[..., tuple[Workers, Script]]]:
     started: list[Workers] = []
 
-    def start(act: Callable[[Sequence[Run]], None] = lambda runs: None, threads: int = 1, deadline: float = 60.0,
-              wait: float = 0.05) -> tuple[Workers, Script]:
+    def start(
+        act: Callable[[Sequence[Run]], None] = lambda runs: None, threads: int = 1, deadline: float = 60.0, wait: float = 0.05
+    ) -> tuple[Workers, Script]:
         script = Script(act)
         keeper = Keeper({"e": lambda: Model("e", 1)}, 0)
         workers = Workers(queue, keeper, script, Pace(threads, 8, wait, deadline), host_name("/data"), lambda *seen: None)

@@ -101,14 +101,16 @@ class PocketEngine:
                 yield place, Said(remark)
         wanted = [(place, i) for place, ask in enumerate(asks) for i in range(ask.count)]
         for start in range(0, len(wanted), BATCH):
-            yield from self._batch(asks, orders, wanted[start:start + BATCH])
+            yield from self._batch(asks, orders, wanted[start : start + BATCH])
 
     def _batch(self, asks: list[Ask], orders: list[Order], batch: list[tuple[int, int]]) -> Iterator[tuple[int, Event]]:
         """`batch`: (ask, picture of that ask), of one canvas and one way of sampling."""
         canvas, how = orders[batch[0][0]].canvas, orders[batch[0][0]].how
         seeds = [(asks[place].seed + i) % 2**63 for place, i in batch]
         prompts = [orders[place].prompt for place, _ in batch]
-        states = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, self.canvas.patch, how, self.text_limit, self.dtype)
+        states = draw(
+            self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, self.canvas.patch, how, self.text_limit, self.dtype
+        )
         last = None
         for step, last in enumerate(states, 1):
             for place in dict.fromkeys(place for place, _ in batch):

@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         socket = config.bind_socket()
     except SystemExit as error:  # uvicorn's own way of saying that it cannot listen there
         raise BadInput(f"cannot listen on {now.host}:{now.port}; choose another --port or --host") from error
+    socket.listen(2048)  # who connects once the address is printed waits instead of being turned away
     port = socket.getsockname()[1]
     address = f"http://{f'[{now.host}]' if ':' in now.host else now.host}:{port}"
     print(f"sayso is at {address} (OpenAI base URL {address}/v1); Ctrl-C stops it", flush=True)

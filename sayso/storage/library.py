@@ -145,7 +145,7 @@ def put_document(tx: Connection, owner: str, kind: str, name: str, data: Mapping
                 tx.execute(insert(d).values(kind=kind, id=name, owner=owner, data=dict(data), created=now(), expires=expires))
         except IntegrityError:
             raise NotFound(kind, name) from None
-    return document(tx, owner, kind, name)
+    return _document(_one(tx, select(d).where(d.c.kind == kind, d.c.id == name), kind, name))
 
 
 def document(tx: Connection, owner: str, kind: str, name: str) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import secrets
+from dataclasses import replace
 from typing import Literal
 
 import pluggy
@@ -61,10 +62,13 @@ class Door:
         return verdict
 
     def admit(self, ask: Ask, moderation: str) -> None:
-        """Before a job is accepted: its words, and the pictures it shows. Raises Refused."""
+        """Before a job is accepted: its words, and the pictures that its newest message shows. Raises Refused.
+
+        Pictures of earlier messages were judged when they were new.
+        """
         self.judge("prompt", ask, moderation)
-        if any(isinstance(part, Picture) for message in ask.messages for part in message.parts):
-            self.judge("inputs", ask, moderation)
+        if any(isinstance(part, Picture) for part in ask.messages[-1].parts):
+            self.judge("inputs", replace(ask, messages=ask.messages[-1:]), moderation)
 
     def leave(self, picture: Picture, ask: Ask, record: Record, kind: str, quality: int | None, moderation: str) -> Sealed:
         """The finished picture as the file that a person gets. Raises Refused, or SaysoError when it cannot be sealed."""

@@ -7,9 +7,11 @@ and one that a crashed attempt left on record is not drawn again.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -33,6 +35,9 @@ from sayso.types import Said as Spoken
 from sayso.world import plan as plans
 
 DECODED = 16  # pictures that stay decoded in memory
+SEALERS = 2  # threads that seal the pictures of one batch
+
+Finished = tuple[Picture, Record, Sealed]
 
 
 class Meter(Protocol):
@@ -120,16 +125,29 @@ def ask_of(request: Request, direction: Direction, talk: Sequence[Said], picture
     options = dict(request.options) | ({"quality": direction.quality} if direction.quality is not None else {})
     parts: tuple[Part, ...] = (*shown, Text(direction.prompt))
     return Ask(
-        (Message("user", parts),), "picture", direction.width, direction.height, request.count, seed, direction.steps, request.guidance,
-        direction.background, mask if direction.obeys else None, request.style, request.think, request.finish, options,
+        (Message("user", parts),),
+        "picture",
+        direction.width,
+        direction.height,
+        request.count,
+        seed,
+        direction.steps,
+        request.guidance,
+        direction.background,
+        mask if direction.obeys else None,
+        request.style,
+        request.think,
+        request.finish,
+        options,
     )
 
 
 class Render:
     """The performer of the workers. `pictures` gives stored ones; `talk_of` the messages that a job answers."""
 
-    def __init__(self, queue: Queue, shelf: Shelf, door: Door, pictures: Pictures, talk_of: Callable[[Job], Sequence[Said]], batch: int,
-                 meter: Meter):
+    def __init__(
+        self, queue: Queue, shelf: Shelf, door: Door, pictures: Pictures, talk_of: Callable[[Job], Sequence[Said]], batch: int, meter: Meter
+    ):
         self.queue, self.shelf, self.door, self.pictures, self.talk_of = queue, shelf, door, pictures, talk_of
         self.batch, self.meter = batch, meter
 
@@ -152,13 +170,14 @@ class Render:
         units = [(work, index) for work in works for index in work.todo]
         if together and len(units) > 1:
             for start in range(0, len(units), self.batch):
-                self._draw_together(engine, units[start:start + self.batch])
+                self._draw_together(engine, units[start : start + self.batch])
         else:
             for work in works:
                 self._draw_alone(engine, work)
         for work in works:
             if work.run.error is None and not work.run.stopped():
                 self._end(work)
+
     def explain(self, error: Exception) -> Mapping[str, Any]:
         if isinstance(error, Refused):
             self.meter.refused(error.verdict.stage, error.verdict.clause or "")
@@ -183,23 +202,42 @@ class Render:
         return Work(run, request, direction, ask, [i for i, name in enumerate(job.pictures) if name not in job.drawn])
 
     def _draw_together(self, engine: Engine, units: list[tuple[Work, int]]) -> None:
+        """Seals what is finished in threads while the engine finishes what is next; records in the order of drawing."""
         asks = [replace(work.ask, count=1, seed=(work.ask.seed + index) % 2**63) for work, index in units]
         events: Iterator[tuple[int, Event]] = engine.respond_together(asks)  # type: ignore[attr-defined]
+        sealing: deque[tuple[Work, int, Drew, Future[Finished]]] = deque()
+        with ThreadPoolExecutor(SEALERS, thread_name_prefix="sayso-seal") as pool:
+            try:
+                for place, event in events:
+                    work, index = units[place]
+                    if all(other.run.stopped() or other.run.error for other, _ in units):
+                        return
+                    if work.run.stopped() or work.run.error is not None:
+                        continue
+                    if isinstance(event, Drew):
+                        sealing.append((work, index, event, pool.submit(self._sealed, engine, work, event)))
+                    else:
+                        self._guarded(work, partial(self._hear, engine, work, index, event, len(units)))
+                    while sealing and sealing[0][3].done():
+                        self._keep(engine, *sealing.popleft(), len(units))
+            finally:
+                _close(events)
+                while sealing:
+                    self._keep(engine, *sealing.popleft(), len(units))
+
+    def _keep(self, engine: Engine, work: Work, index: int, event: Drew, finished: Future[Finished], together: int) -> None:
+        if work.run.error is None and not work.run.stopped():
+            self._guarded(work, lambda: self._record(work, index, event, finished.result()))
+            self.meter.drew(engine.name, together)
+
+    def _guarded(self, work: Work, act: Callable[[], None]) -> None:
+        """An error is this job's own; its companions go on. Raises StorageFull, which is everybody's."""
         try:
-            for place, event in events:
-                work, index = units[place]
-                if all(other.run.stopped() or other.run.error for other, _ in units):
-                    return
-                if work.run.stopped() or work.run.error is not None:
-                    continue
-                try:
-                    self._hear(engine, work, index, event, len(units))
-                except StorageFull:
-                    raise
-                except Exception as error:  # noqa: BLE001 - it is this job's own; its companions go on
-                    work.run.error = error
-        finally:
-            _close(events)
+            act()
+        except StorageFull:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is told when the job ends
+            work.run.error = error
 
     def _draw_alone(self, engine: Engine, work: Work) -> None:
         if work.direction.answer is not None:
@@ -208,8 +246,11 @@ class Render:
         first = work.todo[0] if work.todo else 0
         if work.request.count and not work.todo and work.direction.action != "answered":
             return
-        ask = work.ask if work.direction.action == "answered" else replace(
-            work.ask, count=len(work.job.pictures) - first, seed=(work.ask.seed + first) % 2**63)
+        ask = (
+            work.ask
+            if work.direction.action == "answered"
+            else replace(work.ask, count=len(work.job.pictures) - first, seed=(work.ask.seed + first) % 2**63)
+        )
         work.run.check()
         events = engine.respond(ask)
         try:
@@ -226,7 +267,7 @@ class Render:
         elif isinstance(event, Preview):
             self._preview(engine, work, first + event.index, event.picture)
         elif isinstance(event, Drew):
-            self._record(engine, work, first + event.index, event)
+            self._record(work, first + event.index, event, self._sealed(engine, work, event))
             self.meter.drew(engine.name, together)
         elif isinstance(event, Spoken):
             self._say(work, event.text)
@@ -267,16 +308,31 @@ class Render:
         if len(work.job.pictures) == 1 and taken / max(1, total) < (given + 1) / (wanted + 1) - 1e-9:
             return
         try:
-            sealed = self.door.leave(self._finished(work, picture), work.ask, self._described(engine, work, index, ()), work.request.format,
-                                     work.request.compression, work.request.moderation)
+            sealed = self.door.leave(
+                self._finished(work, picture),
+                work.ask,
+                self._described(engine, work, index, ()),
+                work.request.format,
+                work.request.compression,
+                work.request.moderation,
+            )
         except Refused:
             return  # the finished picture decides
         work.previews[index] = given + 1
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
             self._hold(tx, work)
             hold(tx, blob, f"job:{work.job.id}")
-            told = append(tx, work.job.id, [*work.run.waiting_lines(), ("preview", {
-                "picture": index, "nth": given, "blob": blob, "media_type": sealed.media_type} | self._size(work, picture))])
+            told = append(
+                tx,
+                work.job.id,
+                [
+                    *work.run.waiting_lines(),
+                    (
+                        "preview",
+                        {"picture": index, "nth": given, "blob": blob, "media_type": sealed.media_type} | self._size(work, picture),
+                    ),
+                ],
+            )
         self.queue.hub.publish(told)
 
     def _size(self, work: Work, picture: Picture) -> dict[str, int]:
@@ -302,7 +358,15 @@ class Render:
 
     def _described(self, engine: Engine, work: Work, seed: int, parents: tuple[Parent, ...]) -> Record:
         weights = str(getattr(engine, "sha", ""))
-        return Record("edited" if work.direction.action == "edited" else "created", engine.name, weights, seed, work.direction.prompt, _settings(work.request, work.direction), parents)
+        return Record(
+            "edited" if work.direction.action == "edited" else "created",
+            engine.name,
+            weights,
+            seed,
+            work.direction.prompt,
+            _settings(work.request, work.direction),
+            parents,
+        )
 
     def _parents(self, work: Work) -> tuple[Parent, ...]:
         out = []
@@ -311,20 +375,41 @@ class Render:
             out.append(Parent(self.pictures.data(work.job.owner, name), relation, name))  # type: ignore[arg-type]
         return tuple(out)
 
-    def _record(self, engine: Engine, work: Work, index: int, event: Drew) -> None:
-        job, request = work.job, work.request
+    def _sealed(self, engine: Engine, work: Work, event: Drew) -> Finished:
+        """Finished, judged and sealed. Raises Refused or SaysoError. Touches nothing but the picture, so any thread may do it."""
         picture = self._finished(work, event.picture)
         record = self._described(engine, work, event.seed, self._parents(work))
-        sealed = self.door.leave(picture, work.ask, record, request.format, request.compression, request.moderation)
-        text = "\n".join(part.text for part in request.messages[-1].parts if isinstance(part, Text)).strip()
+        request = work.request
+        return picture, record, self.door.leave(picture, work.ask, record, request.format, request.compression, request.moderation)
+
+    def _record(self, work: Work, index: int, event: Drew, finished: Finished) -> None:
+        """Stores a sealed picture and tells of it, in one transaction."""
+        job, (picture, record, sealed) = work.job, finished
+        text = "\n".join(part.text for part in work.request.messages[-1].parts if isinstance(part, Text)).strip()
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
             self._hold(tx, work)
             row = stored(sealed, blob, picture, record, job.owner, job.pictures[index], work.direction.pictures)
-            row = replace(row, prompt=text, revised_prompt=work.direction.revised, job=job.id, index=index, conversation=job.conversation,
-                          turn=job.turn)
+            row = replace(
+                row,
+                prompt=text,
+                revised_prompt=work.direction.revised,
+                job=job.id,
+                index=index,
+                conversation=job.conversation,
+                turn=job.turn,
+            )
             library.add_picture(tx, row)
-            line: Line = ("picture", {"picture": index, "id": row.id, "media_type": row.media_type, "width": row.width, "height": row.height,
-                                      "seed": row.seed})
+            line: Line = (
+                "picture",
+                {
+                    "picture": index,
+                    "id": row.id,
+                    "media_type": row.media_type,
+                    "width": row.width,
+                    "height": row.height,
+                    "seed": event.seed,
+                },
+            )
             told = append(tx, job.id, [*work.run.waiting_lines(), line])
         self.queue.hub.publish(told)
 
@@ -356,9 +441,23 @@ class Render:
 def stored(sealed: Sealed, blob: str, picture: Picture, record: Record, owner: str, name: str, parents: Sequence[str]) -> StoredPicture:
     """The row of a sealed picture, without what belongs to a job."""
     return StoredPicture(
-        id=name, owner=owner, blob=blob, bytes=len(sealed.data), media_type=sealed.media_type, width=picture.width, height=picture.height,
-        prompt=record.prompt, revised_prompt=None, engine=record.engine, weights=record.weights, seed=record.seed, seal=sealed.id,
-        action=record.action, created=now(), settings=dict(record.settings), parents=tuple(parents),
+        id=name,
+        owner=owner,
+        blob=blob,
+        bytes=len(sealed.data),
+        media_type=sealed.media_type,
+        width=picture.width,
+        height=picture.height,
+        prompt=record.prompt,
+        revised_prompt=None,
+        engine=record.engine,
+        weights=record.weights,
+        seed=record.seed,
+        seal=sealed.id,
+        action=record.action,
+        created=now(),
+        settings=dict(record.settings),
+        parents=tuple(parents),
     )
 
 
@@ -372,8 +471,12 @@ def refusal(error: Refused) -> dict[str, Any]:
 def _settings(request: Request, direction: Direction) -> dict[str, object]:
     """How it was drawn, for the seal and the gallery; what was left to the engine is left out."""
     found: dict[str, object] = {
-        "steps": direction.steps, "guidance": request.guidance, "style": request.style, "background": direction.background,
-        "quality": None if request.quality == "auto" else request.quality, "think": request.think or None,
+        "steps": direction.steps,
+        "guidance": request.guidance,
+        "style": request.style,
+        "background": direction.background,
+        "quality": None if request.quality == "auto" else request.quality,
+        "think": request.think or None,
         "mask": True if direction.mask else None,
     }
     return {name: value for name, value in found.items() if value is not None}

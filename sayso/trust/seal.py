@@ -64,6 +64,10 @@ class Sealer:
         looks = fingerprint.looks(pixels)
         marked = watermark.embed(pixels, value, watermark_key(identity), alone=max(look.quality for look in looks) < fingerprint.QUALITY)
         carries = bool(pixels[..., 3].any()) and min(picture.width, picture.height) >= watermark.SMALLEST
+        if (kept := untouched(pixels, record)) is not None:
+            marked.pixels[kept] = pixels[kept]
+            found = watermark.read(marked.pixels, watermark_key(identity), thorough=False)
+            carries = carries and found is not None and found.value == value
         data = formats.encode(marked.pixels, kind, quality, formats.notes(record))
         signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if carries else None, identity, sidecar)
         made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -88,6 +92,21 @@ class Sealer:
                     raise SaysoError(f"no timestamp could be had from {server}, and one is required; the picture was not given out") from error
                 self.audit.write("timestamp failed", {"server": server, "reason": str(error)})
         return (*provenance.sign(data, media, told, ingredients, identity, None, sidecar), False)
+
+
+def untouched(pixels: np.ndarray, record: Record) -> np.ndarray | None:
+    """bool [H, W]: what an edit of a part, by mask or by hand, left exactly as its parent has it; None when there is no such thing.
+
+    These pixels stay as they are and go on carrying the mark of the parent, since whoever changes a part is promised the rest.
+    """
+    if record.action != "edited" or not (record.settings.get("mask") or record.settings.get("tool")):
+        return None
+    parent = next((one for one in record.parents if one.relation == "parentOf"), None)
+    before = None if parent is None else formats.decode(parent.data)
+    if before is None or before.shape != pixels.shape:
+        return None
+    same: np.ndarray = (before == pixels).all(-1)
+    return same if same.any() else None
 
 
 def watermark_key(identity: Identity) -> bytes:

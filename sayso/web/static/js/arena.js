@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { announce, button, field, fill, h, icon, next, put, select, sheet, toast } from "./dom.js";
 import { t } from "./i18n.js";
 import * as keys from "./keys.js";
-import { can, prefer, ready } from "./state.js";
+import { can, painters, prefer, ready } from "./state.js";
 import { styleName } from "./talk/look.js";
 
 const CATEGORIES = ["animals", "things", "scenes", "counting", "places", "colours", "lettering", "people"];
@@ -31,7 +31,7 @@ function side(kept, fallback) {
 
 class Arena {
   constructor(root) {
-    const names = ready().filter((row) => can(row, "draw")).map((row) => row.name);
+    const names = painters().map((row) => row.name);
     const kept = JSON.parse(prefer("arena") || "{}");
     this.category = "animals";
     this.sides = [side(kept.a, { engine: names[0] || "", steps: null }), side(kept.b, { engine: names[1] || names[0] || "", steps: names.length > 1 ? null : 4 })];

@@ -35,7 +35,12 @@ export function engine(name = prefer("engine")) {
   return rows.find((row) => row.name === name) || rows.find((row) => row.default) || rows[0] || null;
 }
 export const can = (row, ability) => Boolean(row) && row.abilities.includes(ability);
-export const others = (ability) => ready().filter((row) => can(row, ability)).map((row) => row.name);
+/** Whether an engine is only there for trying things out: its test cards are nothing to recommend. */
+const trial = (row) => row.name === "fake" && !row.default;
+/** Names of engines worth recommending for an ability. */
+export const others = (ability) => ready().filter((row) => can(row, ability) && !trial(row)).map((row) => row.name);
+/** Engines that a person would draw with, the default one first. */
+export const painters = () => ready().filter((row) => can(row, "draw") && !trial(row)).sort((a, b) => Number(b.default) - Number(a.default));
 
 /** A remembered choice of this browser; with a value it is kept, with null forgotten. */
 export function prefer(name, value) {

@@ -155,7 +155,9 @@ export function composer({ send, stop }) {
     go.setAttribute("aria-label", t(stopping ? "stop" : "draw"));
     go.title = t(stopping ? "stop" : "draw");
     go.disabled = sending || (!stopping && !text.value.trim() && !attached.length);
-    fill(note, advice(now));
+    const said = advice(now);
+    fill(note, said);
+    note.classList.toggle("usual", said === t("prompt.note", { engine: now?.name }));
   }
 
   /** What this engine cannot do of what is in the message, in words. */
