@@ -236,6 +236,13 @@ def test_a_file_is_checked_and_each_finding_stands_for_itself(visit: Visit, serv
     visit.open(f"seal/{row['id']}", ".facts")
     expect(visit.page.locator(".facts")).to_contain_text("5")
     expect(visit.page.locator(".facts")).to_contain_text("fake")
+    talk = row["conversation"]
+    turn = server.post(f"/conversations/{talk}/turns", {"parts": [{"type": "text", "text": "make it blue"}], "wish": {"action": "edit"}})
+    server.done(turn["job"]["id"])
+    newest = server.get(f"/pictures?conversation={talk}")["data"][0]["id"]
+    visit.open(f"seal/{newest}", ".tree")
+    expect(visit.page.locator(".tree li")).to_have_count(1)
+    expect(visit.page.locator(".tree")).to_contain_text("a teapot")
 
 
 def test_someone_without_a_mouse_draws_and_opens_the_picture(visit: Visit) -> None:

@@ -88,12 +88,16 @@ class Server:
         """One picture in a conversation of its own; its row."""
         talk = self.post("/conversations", {})
         turn = self.post(f"/conversations/{talk['id']}/turns", {"parts": [{"type": "text", "text": words}], "wish": wish, "partial_images": 0})
+        return dict(self.get(f"/pictures/{self.done(turn['job']['id'])['pictures'][0]}"))
+
+    def done(self, job: str) -> dict[str, Any]:
+        """Waits for a job to end well."""
         until = time.monotonic() + 60
-        while (now := self.get(f"/jobs/{turn['job']['id']}"))["state"] not in ("done", "failed"):
+        while (now := self.get(f"/jobs/{job}"))["state"] not in ("done", "failed"):
             assert time.monotonic() < until
             time.sleep(0.05)
         assert now["state"] == "done", now["error"]
-        return dict(self.get(f"/pictures/{now['pictures'][0]}"))
+        return dict(now)
 
 
 @dataclass

@@ -6,6 +6,7 @@ import { t, when } from "./i18n.js";
 import { choose, copyText, describe, downloadButton, filesOf, img } from "./pictures.js";
 
 const GLYPHS = { "our manifest": "seal", "another's manifest": "seal", mark: "drop", "look-alike": "search", nothing: "info" };
+const DEEPEST = 12; // generations that are shown
 const TONES = { "our manifest": "good", mark: "good", "broken manifest": "bad", "broken parent": "bad", "remote manifest": "warn", "another's manifest": "", "look-alike": "", nothing: "" };
 
 export async function open(root, [id]) {
@@ -53,6 +54,7 @@ function ofFile(root) {
 async function ofPicture(root, id) {
   const told = await api.seal(id);
   const { picture } = told;
+  const roots = await ancestry(picture, new Set([picture.id]), 0);
   const fact = (name, value, copy = false) => value !== null && value !== undefined && value !== "" && [h("dt", {}, t(`fact.${name}`)),
     h("dd", {}, copy ? h("code", {}, String(value)) : String(value), copy && button({ label: t("copy.what", { what: t(`fact.${name}`) }), glyph: "copy", kind: "plain small", press: () => copyText(String(value)) }))];
   const settings = Object.entries(picture.settings || {}).filter(([, value]) => value !== null && value !== "");
@@ -64,13 +66,25 @@ async function ofPicture(root, id) {
         h("dl", { class: "facts" }, fact("engine", picture.engine || t(picture.kind === "upload" ? "picture.uploaded" : "fact.hand")), fact("seed", picture.seed, true), fact("made", when(picture.created_at)), fact("size", `${picture.width} × ${picture.height}`),
           fact("mark", told.mark, true), fact("weights", told.weights, true), settings.length > 0 && fact("settings", settings.map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", "))),
         told.findings?.length > 0 && h("ul", { class: "stack findings" }, told.findings.map(finding)))),
-    h("section", { class: "stack" }, h("h2", {}, t("parents")), told.parents.length ? h("ul", { class: "tree" }, told.parents.map(branch)) : h("p", {}, t("parents.none"))))));
+    h("section", { class: "stack" }, h("h2", {}, t("parents")), roots.length ? h("ul", { class: "tree" }, roots.map(branch)) : h("p", {}, t("parents.none"))))));
+}
+
+/** What a picture was made from, and what that was made from: {id, picture, relation, parents}. Each is shown once. */
+async function ancestry(picture, seen, depth) {
+  if (depth >= DEEPEST) return [];
+  const fresh = picture.parents.filter((id) => !seen.has(id));
+  for (const id of fresh) seen.add(id);
+  return Promise.all(fresh.map(async (id) => {
+    const row = await api.picture(id).catch((error) => { if (error.status === 404) return null; throw error; });
+    const relation = picture.action === "edited" && id === picture.parents[0] ? "parentOf" : "inputTo";
+    return { id, picture: row, relation, parents: row ? await ancestry(row, seen, depth + 1) : [] };
+  }));
 }
 
 function branch(node) {
   const { picture } = node;
   return h("li", {}, picture ? h("a", { class: "leaf", href: `#/seal/${picture.id}` }, h("span", { class: "checkered" }, img(picture, { small: true })), h("span", {}, h("b", {}, describe(picture)),
-    h("small", {}, [t(`relation.${["parentOf", "inputTo", "componentOf"].includes(node.relation) ? node.relation : "parentOf"}`), picture.engine, picture.seed !== null && picture.seed !== undefined && t("seed.of", { seed: picture.seed })].filter(Boolean).join(" · "))))
+    h("small", {}, [t(`relation.${node.relation}`), picture.engine, picture.seed !== null && picture.seed !== undefined && t("seed.of", { seed: picture.seed })].filter(Boolean).join(" · "))))
     : h("span", { class: "leaf" }, h("span", {}, h("b", {}, node.id), h("small", {}, t("parents.gone")))),
   node.parents?.length > 0 && h("ul", {}, node.parents.map(branch)));
 }
