@@ -68,7 +68,7 @@ def test_every_format_is_valid_and_trusted_here_and_valid_elsewhere(sealer: Seal
 def test_every_change_is_reported_as_what_it_is(sealer: Sealer, kind: str) -> None:
     data = sealer.seal(CARD, RECORD, kind, None).data
     bit = bytearray(data)
-    bit[len(bit) * 3 // 4] ^= 1
+    bit[len(bit) * (1 if kind == "webp" else 3) // 4] ^= 1  # among the pixels: a manifest stands at the end of a WebP
     for changed in (bytes(bit), data + b"x"):
         read = provenance.read(changed, sealer.identity)
         assert read.state in ("invalid", "unreadable")
@@ -336,7 +336,7 @@ def test_signing_outlives_a_fork(sealer: Sealer) -> None:
     if child == 0:
         try:
             ok = provenance.read(sealer.seal(Picture(marked.infographic(9, 64)), RECORD, "png", None).data, sealer.identity).ours
-        except BaseException:
+        except Exception:  # noqa: BLE001  whatever it is, the child must end here
             ok = False
         os._exit(0 if ok else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -22,7 +22,7 @@ LEET_L = LEET | {ord("1"): "l", ord("!"): "l", ord("|"): "l"}
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _IS_HAN = re.compile(f"[{_HAN}]")
 _WORD = re.compile(rf"[^\W_{_HAN}]+(?:['’][^\W\d_{_HAN}]+)*")
-_LEETED = re.compile(rf"[^\s{_HAN}]*[0-9@$!|€£+][^\s{_HAN}]*")
+_TOKEN, _LEETED = re.compile(rf"[^\s{_HAN}]+"), re.compile("[0-9@$!|€£+]")
 _SPACED = re.compile(rf"(?<![^\W_{_HAN}])[^\W_{_HAN}](?:[\W_]{{1,3}}[^\W_{_HAN}]){{2,}}(?![^\W_{_HAN}])")
 _BETWEEN_HAN = re.compile(rf"(?<=[{_HAN}])[^\w{_HAN}]{{1,3}}(?=[{_HAN}])|(?<=[{_HAN}])_{{1,3}}(?=[{_HAN}])")
 _LONG = re.compile(r"(.)\1{2,}")
@@ -52,13 +52,13 @@ def readings(text: str) -> tuple[list[list[str]], str, str]:
             runs += (re.sub(r"[\W_]", "", run) for run in found)
             variants[_SPACED.sub(lambda run: _parted(run[0]), variant)] = None
         if _LONG.search(variant):
-            variants[_LONG.sub(r"\1", variant)] = None
+            variants[_LONG.sub(r"\1", variant)] = variants[_LONG.sub(r"\1\1", variant)] = None
     han = _BETWEEN_HAN.sub("", first) if _IS_HAN.search(first) else ""
     return [[word.replace("’", "'").removesuffix("'s") for word in _WORD.findall(variant)] for variant in variants], "\n".join(runs), han
 
 
 def _unleeted(text: str, table: Mapping[int, str]) -> str:
-    return _LEETED.sub(lambda found: _unleet(found[0], table), text)
+    return _TOKEN.sub(lambda found: _unleet(found[0], table) if _LEETED.search(found[0]) else found[0], text)
 
 
 def _unleet(token: str, table: Mapping[int, str]) -> str:

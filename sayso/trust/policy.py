@@ -86,7 +86,8 @@ class RulePolicy:
     def _asked(self, stage: Stage, matter: Matter) -> Answer | None:
         if self.reasoner is None or (not matter.text.strip() and not matter.pictures):
             return None
-        return self.reasoner.ask(self.book, stage, matter.text, matter.pictures)
+        seen = {name: value for name in self.book.signals if (value := matter.known[name]) is not None}
+        return self.reasoner.ask(self.book, stage, matter.text, matter.pictures, seen)
 
     def _write(
         self, verdict: Verdict, stage: Stage, matter: Matter, found: Sequence[Found], answer: Answer | None, moderation: str
