@@ -54,11 +54,12 @@ class Cache:
 
 @dataclass(frozen=True)
 class Output:
-    """Rows after the final norms [B, U, C], [B, P, C], and the cache with this block's rows appended."""
+    """Rows after the final norms [B, U, C], [B, P, C], the cache with this block's rows appended, and the draw rows half-way up."""
 
     understand: Tensor
     draw: Tensor
     cache: Cache
+    middle: Tensor
 
 
 def sine_table(positions: Tensor, width: int, max_period: float = 10000.0) -> Tensor:
@@ -289,7 +290,9 @@ class UnifiedModel(nn.Module):
             past = None if cache is None else cache.layers[index]
             rows, pair = layer(rows, turns, past, mask, causal)
             kept.append(pair)
-        return Output(self.understand_norm(rows[0]), self.draw_norm(rows[1]), Cache(tuple(kept), valid))
+            if index + 1 == (len(self.layers) + 1) // 2:
+                middle = rows[1]
+        return Output(self.understand_norm(rows[0]), self.draw_norm(rows[1]), Cache(tuple(kept), valid), middle)
 
     def read(self, ids: Tensor, lengths: Tensor | None, cache: Cache | None, start: Tensor, dtype: torch.dtype) -> Output:
         """Text ids [B, U] (padded at the right; `lengths` [B], None = all full) from positions `start` [B] on."""
@@ -301,7 +304,11 @@ class UnifiedModel(nn.Module):
         return self(Block(rows, empty, positions, positions[:, :0], causal=True), cache, valid)
 
     def predict(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Tensor:
-        """Noisy patches z [B, P, patch_channels] at times t [B] after `cache` → the head's output, same shape as z.
+        """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
+        return self.patch_out(self.draw(z, t, coordinates, start, cache).draw)
+
+    def draw(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
+        """Runs noisy patches z [B, P, patch_channels] at times t [B] after `cache`.
 
         `coordinates` [P, 2] from `patch_coordinates`; `start` [B]: the sequence position of the picture.
         """
@@ -313,8 +320,7 @@ class UnifiedModel(nn.Module):
         sequence = start[:, None, None].expand(-1, z.shape[1], 1)
         positions = self._positions(torch.cat((sequence, coordinates.expand(len(z), -1, -1)), dim=-1))
         empty = rows[:, :0]
-        out = self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
-        return self.patch_out(out.draw)
+        return self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
 
     def logits(self, rows: Tensor) -> Tensor:
         """Understand rows [B, U, C] → [B, U, vocab]."""
