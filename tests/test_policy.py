@@ -29,7 +29,12 @@ from sayso.types import Ask, Message, Picture, Plan, PlanItem, PlanText, Text, V
 
 BOOK = rules.load()
 CASES = [(clause.id, side, example) for clause in BOOK.clauses for side in ("violates", "allowed") for example in getattr(clause, side)]
+SIGNALS = ("face", "child", "explicit", "gore_seen")
 WHITE = Picture(np.full((32, 32, 4), 255, np.uint8))
+
+
+def named(value: object) -> str:
+    return value.prompt[:40] if isinstance(value, Example) else str(value)
 
 
 def ask(text: str, *pictures: Picture) -> Ask:
@@ -59,7 +64,7 @@ def scripted(system: str, text: str, pictures: Sequence[bytes]) -> str:
 
 # examples
 
-@pytest.mark.parametrize(("clause", "side", "example"), CASES, ids=lambda value: str(value)[:60] if isinstance(value, str) else value.prompt[:40])
+@pytest.mark.parametrize(("clause", "side", "example"), CASES, ids=named)
 def test_every_example_is_judged_as_the_file_says_by_the_rules(clause: str, side: str, example: Example) -> None:
     found = examples.judged(BOOK, example)
     if side == "allowed":
@@ -69,7 +74,7 @@ def test_every_example_is_judged_as_the_file_says_by_the_rules(clause: str, side
         assert refused and all(one.clause and one.reason and one.instead for one in refused)
 
 
-@pytest.mark.parametrize(("clause", "side", "example"), CASES, ids=lambda value: str(value)[:60] if isinstance(value, str) else value.prompt[:40])
+@pytest.mark.parametrize(("clause", "side", "example"), CASES, ids=named)
 def test_every_example_is_judged_as_the_file_says_with_a_model(clause: str, side: str, example: Example) -> None:
     assert examples.stopped(BOOK, example, scripted) == (side == "violates")
 
@@ -162,7 +167,7 @@ def test_what_cannot_be_seen_is_said_openly_and_counts_where_the_file_says_so() 
     bare = policy.judge("inputs", ask("undress her", WHITE), None, None, "auto")
     assert not bare.allowed and "cannot be inspected here" in bare.reason
     assert policy.judge("inputs", ask("undress her"), None, None, "auto").allowed, "without a picture there is nothing to judge"
-    seeing = RulePolicy(BOOK, None, Eyes({name: lambda picture: False for name in ("face", "child", "explicit", "gore_seen")}, lambda picture: ""))
+    seeing = RulePolicy(BOOK, None, Eyes({name: lambda picture: False for name in SIGNALS}, lambda picture: ""))
     clear = seeing.judge("inputs", ask("make it a bikini", WHITE), None, None, "auto")
     assert clear.allowed and clear.unseen == ()
 
@@ -194,7 +199,8 @@ def test_low_moderation_lifts_only_what_the_file_lets_it() -> None:
 
 
 def test_a_whole_conversation_is_read() -> None:
-    talk = Ask((Message("user", (Text("a woman on a bed"),)), Message("assistant", (WHITE,)), Message("user", (Text("now make her naked"),))))
+    first, last = Message("user", (Text("a woman on a bed"),)), Message("user", (Text("now make her naked"),))
+    talk = Ask((first, Message("assistant", (WHITE,)), last))
     assert not RulePolicy(BOOK, None).judge("prompt", talk, None, None, "auto").allowed
 
 
@@ -260,7 +266,8 @@ def chat() -> Iterator[tuple[str, list[dict[str, object]]]]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))) | {"path": self.path, "auth": self.headers["Authorization"]})
+            said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append(said | {"path": self.path, "auth": self.headers["Authorization"]})
             body = json.dumps({"choices": [{"message": {"content": '{"decision": "block", "clauses": ["hate"]}'}}]}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -325,7 +332,8 @@ def test_the_longest_prompt_is_quick_and_a_longer_one_is_refused() -> None:
 
 
 def test_folding_reads_what_a_person_would() -> None:
-    for text, wanted in (("n u d e", "nude"), ("ＮＵＤＥ", "nude"), ("nüde", "nude"), ("пude", "nude"), ("nu\u200bde", "nude"), ("nud3", "nude"),
+    for text, wanted in (("n u d e", "nude"), ("ＮＵＤＥ", "nude"), ("nüde", "nude"), ("пude", "nude"), ("nu\u200bde", "nude"),
+                         ("nud3", "nude"),
                          ("n.u.d.e", "nude"), ("nuuuude", "nude")):
         assert any(wanted in words for words in folding.readings(text)[0]), text
     assert folding.readings("scunthorpe")[0] == [["scunthorpe"]]
@@ -339,7 +347,8 @@ KLEENE = {"t": True, "f": False, "u": None}
 
 
 @given(st.recursive(st.sampled_from("tfu"), lambda inner: st.one_of(
-    st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda x: f"({x[0]} {x[1]} {x[2]})"), inner.map(lambda x: f"(not {x})")), max_leaves=12))
+    st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda x: f"({x[0]} {x[1]} {x[2]})"),
+    inner.map(lambda x: f"(not {x})")), max_leaves=12))
 def test_three_valued_logic_agrees_with_trying_both(text: str) -> None:
     """What is decided must be decided however each unknown turns out (Kleene's logic never decides wrongly)."""
     found = Condition(text, frozenset(KLEENE)).value(KLEENE)

@@ -165,8 +165,9 @@ def test_a_mark_that_is_taken_is_not_given_again(tmp_path: Path) -> None:
 def test_the_evaluation_counts_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     report = evaluation.evaluate(1, 256, 3, 5, 1, 1000, lambda text: None)
     told = evaluation.as_json(report)
-    assert set(told["found"]) == set(marked.HARMS) and all(row["n"] == 5 for row in told["found"].values())  # type: ignore[attr-defined,arg-type]
-    assert told["found"]["none"]["either"] == 5 and report.wrong_marks == report.wrong_looks == 0  # type: ignore[index]
+    found = told["found"]
+    assert isinstance(found, dict) and set(found) == set(marked.HARMS) and all(row["n"] == 5 for row in found.values())
+    assert found["none"]["either"] == 5 and report.wrong_marks == report.wrong_looks == 0
     text = evaluation.table(report)
     assert "| none | 100.0 %" in text and "Look-up among 1,000 entries" in text
 

@@ -84,7 +84,8 @@ class Sealer:
                 return (*provenance.sign(data, media, told, ingredients, identity, server, sidecar), True)
             except SaysoError as error:
                 if self.settings.timestamps_required == "yes":
-                    raise SaysoError(f"no timestamp could be had from {server}, and one is required; the picture was not given out") from error
+                    failed = f"no timestamp could be had from {server}, and one is required; the picture was not given out"
+                    raise SaysoError(failed) from error
                 self.audit.write("timestamp failed", {"server": server, "reason": str(error)})
         return (*provenance.sign(data, media, told, ingredients, identity, None, sidecar), False)
 
