@@ -201,7 +201,9 @@ def test_low_moderation_lifts_only_what_the_file_lets_it() -> None:
 def test_a_whole_conversation_is_read() -> None:
     first, last = Message("user", (Text("a woman on a bed"),)), Message("user", (Text("now make her naked"),))
     talk = Ask((first, Message("assistant", (WHITE,)), last))
-    assert not RulePolicy(BOOK, None).judge("prompt", talk, None, None, "auto").allowed
+    policy = RulePolicy(BOOK, None)
+    assert not policy.judge("prompt", talk, None, None, "auto").allowed
+    assert policy.judge("inputs", talk, None, None, "auto").allowed, "a picture that was drawn here is no photo that was handed in"
 
 
 # the model

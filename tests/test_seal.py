@@ -473,3 +473,17 @@ def test_a_timestamp_keeps_a_signature_valid_after_its_certificate_ends(tmp_path
     late = provenance.read(bare.data, stamped.identity)
     assert late.state == "invalid" and "signingCredential.expired" in late.broken
     assert "no timestamp says that it was signed before" in verify.manifests(late)[0].sentence
+
+
+def _seal(job: tuple[str, int]) -> tuple[str, bool]:
+    folder, index = job
+    mine = Sealer(Settings(folder=Path(folder)))
+    out = mine.seal(Picture(marked.infographic(index, 96)), RECORD, "png", None)
+    return out.id, provenance.read(out.data, mine.identity).ours
+
+
+def test_several_processes_share_one_log_from_the_first_picture_on(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        done = pool.map(_seal, [(str(tmp_path / "trust"), index) for index in range(12)], chunksize=1)
+    assert len({id for id, _ in done}) == 12 and all(ours for _, ours in done)
+    assert len(Sealer(Settings(folder=tmp_path / "trust")).log) == 12

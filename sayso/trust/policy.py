@@ -106,13 +106,16 @@ class RulePolicy:
 
 
 def gathered(stage: Stage, ask: Ask, plan: Plan | None, drawn: Picture | None) -> tuple[str, tuple[Picture, ...]]:
-    """The words and the pictures that a stage looks at. Input pictures are judged together with what is to be done with them."""
-    parts = [part for message in ask.messages for part in message.parts]
-    said = [part.text for part in parts if isinstance(part, Text)] + ([ask.style] if ask.style else [])
+    """The words and the pictures that a stage looks at. Input pictures are judged together with what is to be done with them.
+
+    Inputs are the pictures that the person handed in; those that were drawn here before passed the policy then.
+    """
+    said = [part.text for message in ask.messages for part in message.parts if isinstance(part, Text)] + ([ask.style] if ask.style else [])
     if stage == "prompt":
         return "\n".join(said), ()
     if stage == "inputs":
-        pictures = tuple(part for part in parts if isinstance(part, Picture))
+        given = [part for message in ask.messages if message.role == "user" for part in message.parts]
+        pictures = tuple(part for part in given if isinstance(part, Picture))
         return ("\n".join(said) if pictures else ""), pictures
     if stage == "plan":
         if plan is None:
