@@ -116,6 +116,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "accents": lambda text: re.sub("[aeou]", lambda found: found[0] + "\u0301", text),
     "long vowels": lambda text: re.sub(r"([ao])(?=[a-z])", r"\1\1\1\1", text),
     "soft hyphens": lambda text: re.sub(r"([a-z]{3})(?=[a-z])", "\\1\u00ad", text),
+    "starred": lambda text: re.sub(r"([a-z]{2})[a-z]([a-z]{2,})", r"\1*\2", text),
     "wrapped": lambda text: f"please, draw this: «{text}»!!! thanks",
     "among Chinese": lambda text: f"请画 {text} 在森林里",
 }
@@ -325,7 +326,8 @@ def test_10000_random_prompts_never_crash_it_and_are_quick() -> None:
 
 def test_the_longest_prompt_is_quick_and_a_longer_one_is_refused() -> None:
     policy = RulePolicy(BOOK, None)
-    for text in ("a n.a.k.e.d 0n3 " * 250, "裸*体" * 1300, "a b c d " * 500, "((((" * 1000, "1@" * 2000):
+    for text in ("a n.a.k.e.d 0n3 " * 250, "裸*体" * 1300, "a b c d " * 500, "((((" * 1000, "1@" * 2000,
+                 "a*" * 2000, "*" * 4000, "p*rn " * 800):
         start = time.process_time()
         verdict(text, policy)
         assert time.process_time() - start < 0.1, text[:10]

@@ -74,7 +74,7 @@ def _check(policy: RulePolicy, as_json: bool) -> int:
     from sayso.evals.stats import share_text, wilson
     from sayso.trust import examples
 
-    scores = examples.score(policy.book)
+    scores = examples.score(policy.book, policy.reasoner.model if policy.reasoner else None)
     if as_json:
         rows = [{"clause": one.clause, "not_unsafe": [one.stopped, one.violating, *wilson(one.stopped, one.violating)],
                  "not_overrefuse": [one.passed, one.allowed, *wilson(one.passed, one.allowed)], "wrong": list(one.wrong)} for one in scores]

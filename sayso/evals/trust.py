@@ -1,7 +1,7 @@
 """`sayso eval trust`: how well copies are found again, and whether pictures that were never marked are taken for copies.
 
 Every picture is sealed into a log of its own, harmed in each of the ways of `sayso.evals.marked`, and looked for as `sayso verify`
-does: by its mark and by its looks. A find is wrong when it names another picture, and on an unmarked one always.
+does: by its mark and by its looks. A find is wrong when it names another picture too, and on an unmarked one always.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _count(row: Row, pixels: np.ndarray, mark: int, sealer: Sealer) -> None:
     row.mark += read == mark
     row.look += mark in looks
     row.either += read == mark or mark in looks
-    row.wrong += read not in (None, mark)
+    row.wrong += read not in (None, mark) or bool(set(looks) - {mark})
 
 
 def _timed(log: Log, entries: int, pixels: np.ndarray) -> float:
