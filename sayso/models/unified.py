@@ -238,7 +238,7 @@ class TimeEmbedding(nn.Module):
 
 
 class UnifiedModel(nn.Module):
-    """See the module's docstring. `forward` runs one block; `read`, `see` and `predict` make blocks and call it."""
+    """See the module's docstring. `forward` runs one block; `read`, `show` and `predict` make blocks and call it."""
 
     def __init__(self, spec: UnifiedSpec):
         super().__init__()
@@ -249,6 +249,7 @@ class UnifiedModel(nn.Module):
         self.draw_norm = RMSNorm(spec.width, spec.norm_eps)
         self.head = None if spec.tied_head else Linear(spec.width, spec.vocab, bias=False)
         self.time = TimeEmbedding(spec.width, spec.time_scale)
+        self.stride = TimeEmbedding(spec.width, spec.time_scale) if spec.strides else None
         inner = spec.bottleneck
         self.squeeze = None if inner is None else Linear(spec.patch_channels, inner, bias=False)
         self.patch_in = Linear(inner or spec.patch_channels, spec.width)
@@ -262,7 +263,7 @@ class UnifiedModel(nn.Module):
                 if name.endswith("bias"):
                     nn.init.zeros_(parameter)
                 continue
-            if name.endswith(("o_proj.weight", "down_proj.weight")) or name == "patch_out.weight":
+            if name.endswith(("o_proj.weight", "down_proj.weight")) or name in ("patch_out.weight", "stride.fc2.weight"):
                 nn.init.zeros_(parameter)
             elif name == "embed.weight":
                 nn.init.normal_(parameter, std=0.25, generator=generator)
@@ -300,21 +301,35 @@ class UnifiedModel(nn.Module):
         empty = rows[:, :0]
         return self(Block(rows, empty, positions, positions[:, :0], causal=True), cache, valid)
 
-    def predict(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Tensor:
+    def predict(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+    ) -> Tensor:
         """Noisy patches z [B, P, patch_channels] at times t [B] after `cache` → the head's output, same shape as z.
 
-        `coordinates` [P, 2] from `patch_coordinates`; `start` [B]: the sequence position of the picture.
+        `coordinates` [P, 2] from `patch_coordinates`; `start` [B]: the sequence position of the picture. `stride` [B]: how
+        much time the sampler's step takes, for weights that were distilled to few steps (None: an infinitely small one).
         """
+        return self.patch_out(self._draw_block(z, t, coordinates, start, cache, stride).draw)
+
+    def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Cache:
+        """Clean patches x [B, P, patch_channels] become context: the cache with them, as a picture at time 0, at its end."""
+        return self._draw_block(x, torch.zeros(len(x), device=x.device), coordinates, start, cache, None).cache
+
+    def _draw_block(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None
+    ) -> Output:
         dtype = z.dtype
         rows = z if self.squeeze is None else self.squeeze(z)
         half = self.spec.width // 2
         table = torch.cat((sine_table(coordinates[:, 1], half), sine_table(coordinates[:, 0], half)), dim=-1)
-        rows = self.patch_in(rows) + table.to(dtype) + self.time(t, dtype)[:, None]
+        when = self.time(t, dtype)
+        if self.stride is not None and stride is not None:
+            when = when + self.stride(stride, dtype)
+        rows = self.patch_in(rows) + table.to(dtype) + when[:, None]
         sequence = start[:, None, None].expand(-1, z.shape[1], 1)
         positions = self._positions(torch.cat((sequence, coordinates.expand(len(z), -1, -1)), dim=-1))
         empty = rows[:, :0]
-        out = self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
-        return self.patch_out(out.draw)
+        return self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
 
     def logits(self, rows: Tensor) -> Tensor:
         """Understand rows [B, U, C] → [B, U, vocab]."""
