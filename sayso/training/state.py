@@ -51,8 +51,14 @@ def export(
     concepts: tuple[str, ...],
     styles: tuple[str, ...],
     history: dict[str, Any],
+    abilities: list[str],
+    sampling: dict[str, float] | None = None,
 ) -> str:
-    """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card."""
+    """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card.
+
+    `abilities`: values of types.Ability that it was trained for. `sampling`: the steps and guidance that suit it, None =
+    the engine's own.
+    """
     facts = {
         "spec": spec.to_dict(),
         "canvas": {"patch": canvas.patch, "tokens": canvas.tokens},
@@ -61,5 +67,7 @@ def export(
         "concepts": list(concepts),
         "styles": list(styles),
         "history": history,
+        "abilities": abilities,
+        **({"sampling": sampling} if sampling else {}),
     }
     return checkpoint.save(path, {k: v.to(torch.bfloat16) for k, v in weights.items()}, facts)
