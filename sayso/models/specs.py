@@ -52,7 +52,6 @@ class UnifiedSpec:
     prediction: Prediction
     time_scale: float  # t in 0..1 is multiplied by this before the sine table
     vision: VisionSpec | None
-    strides: bool = False  # whether the length of the sampler's step is told to the draw expert (distilled weights)
 
     def __post_init__(self) -> None:
         assert 2 * sum(self.rope_axes) == self.head_width and len(self.rope_axes) == len(self.rope_thetas)

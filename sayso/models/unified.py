@@ -240,7 +240,8 @@ class TimeEmbedding(nn.Module):
 class UnifiedModel(nn.Module):
     """See the module's docstring. `forward` runs one block; `read`, `show` and `predict` make blocks and call it."""
 
-    def __init__(self, spec: UnifiedSpec):
+    def __init__(self, spec: UnifiedSpec, strides: bool = False):
+        """`strides`: the draw expert is told how long the sampler's step is, as weights distilled to few steps need."""
         super().__init__()
         self.spec = spec
         self.embed = nn.Embedding(spec.vocab, spec.width)
@@ -249,7 +250,7 @@ class UnifiedModel(nn.Module):
         self.draw_norm = RMSNorm(spec.width, spec.norm_eps)
         self.head = None if spec.tied_head else Linear(spec.width, spec.vocab, bias=False)
         self.time = TimeEmbedding(spec.width, spec.time_scale)
-        self.stride = TimeEmbedding(spec.width, spec.time_scale) if spec.strides else None
+        self.stride = TimeEmbedding(spec.width, spec.time_scale) if strides else None
         inner = spec.bottleneck
         self.squeeze = None if inner is None else Linear(spec.patch_channels, inner, bias=False)
         self.patch_in = Linear(inner or spec.patch_channels, spec.width)

@@ -25,8 +25,8 @@ from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
 from sayso.training import mixed, report, state
 from sayso.training.config import TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig, rate
-from sayso.training.optim import Mean, Optimiser
 from sayso.training.mixed import Mixed
+from sayso.training.optim import Mean, Optimiser
 from sayso.training.stream import Batch, Drafts, bucket_sizes, compose, grid_of, world_of
 from sayso.world.atlas import Atlas
 
@@ -64,7 +64,14 @@ class Run:
             "device": _device_name(self.model.embed.weight.device),
         }
         state.export(
-            self.folder / state.MODEL, self.model.spec, self.canvas, self.pieces, self.mean.state(), world.concepts, world.styles, history,
+            self.folder / state.MODEL,
+            self.model.spec,
+            self.canvas,
+            self.pieces,
+            self.mean.state(),
+            world.concepts,
+            world.styles,
+            history,
             mixed.abilities(self.config),
         )
 

@@ -29,7 +29,6 @@ from sayso.world.atlas import Atlas
 from sayso.world.sampler import WorldSpec
 from sayso.world.scene import Scene
 
-
 SQUARE_ONLY = {"views", "walk"}  # made ahead in squares; on an oblong step their part goes to the draw task
 
 
@@ -76,7 +75,9 @@ def sizes(config: TrainConfig, batch: int) -> tuple[int, dict[str, int]]:
     return max(0, batch - sum(others.values())), others
 
 
-def draft_group(task: Task, seed: int, step: int, world: WorldSpec, pieces: Pieces, count: int, size: tuple[int, int], reel: Reel | None) -> Group:
+def draft_group(
+    task: Task, seed: int, step: int, world: WorldSpec, pieces: Pieces, count: int, size: tuple[int, int], reel: Reel | None
+) -> Group:
     """`count` samples; in one of ten all words are dropped, for guidance, unless words are what is learnt."""
     rng = random.Random(f"{seed}/{step}/{task.name}")
     reads = not any(isinstance(block, Shot) and block.drawn for block in task.layout)
@@ -101,7 +102,9 @@ def draft_group(task: Task, seed: int, step: int, world: WorldSpec, pieces: Piec
     return Group(task.name, tuple(ids), lengths, tuple(zip(*shots, strict=True)))
 
 
-def draft(config: TrainConfig, stage: Stage, step: int, world: WorldSpec, pieces: Pieces, shape: tuple[int, int], reel: Reel | None) -> Mixed:
+def draft(
+    config: TrainConfig, stage: Stage, step: int, world: WorldSpec, pieces: Pieces, shape: tuple[int, int], reel: Reel | None
+) -> Mixed:
     """One step as data. `shape`: (rows, columns) of patches."""
     rows, columns = shape
     design = replace(world, aspects=(((64 * columns // min(shape), 64 * rows // min(shape)), 1.0),))
@@ -153,7 +156,8 @@ def ready(group: Group, atlas: Atlas, patch: int, rows: int, columns: int, foreg
     """Draws a group's scenes on the atlas' device. What differs from the picture before weighs as much as the foreground."""
     device = atlas.device
     task = BY_NAME[group.task]
-    patches, weights = [], []
+    patches: list[Tensor] = []
+    weights: list[Tensor] = []
     for k, pictures in enumerate(group.pictures):
         tokens, cover = _patches(pictures, atlas, patch, rows, columns)
         if k and task.layout[-1] == Shot(True, False):

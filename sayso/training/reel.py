@@ -67,8 +67,11 @@ def build(turntables: int, walks: int, side: int, workers: int, progress: Progre
             views = list(_told(first, 0, turntables + walks, progress))
             strolls = list(_told(second, turntables, turntables + walks, progress))
         words = {"views": [said for said, _ in views], "walks": [[said, steps] for said, steps, _ in strolls]}
-        arrays = {"views": np.stack([v for _, v in views]), "walks": np.stack([w for _, _, w in strolls]),
-                  "words": np.frombuffer(json.dumps(words).encode(), dtype=np.uint8)}
+        arrays = {
+            "views": np.stack([v for _, v in views]),
+            "walks": np.stack([w for _, _, w in strolls]),
+            "words": np.frombuffer(json.dumps(words).encode(), dtype=np.uint8),
+        }
         _store(path, arrays)
     return _load(path)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from sayso.training.loop import Run
 
 CORE = 410  # everyday concepts of the world
@@ -45,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="kinds of scenes: all of the world's, or mostly one and two large things (default: simple on a CPU, world on a GPU)",
     )
     parser.add_argument(
-        "--tasks", default=None, metavar="MENU", help='what is trained: "draw" (default), "all", or shares such as draw=0.6,edit=0.2,ask=0.2'
+        "--tasks",
+        default=None,
+        metavar="MENU",
+        help='what is trained: "draw" (default), "all", or shares such as draw=0.6,edit=0.2,ask=0.2',
     )
     parser.add_argument("--batch", type=int, default=None, help="pictures a step at 64 tokens (default: 128 on a CPU, 2048 on a GPU)")
     parser.add_argument("--seed", type=int, default=None, help="of weights, scenes and noise (default: 0)")
@@ -121,21 +126,12 @@ def _make(folder: Path) -> None:
         raise CannotWrite(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
 
 
-def run(args: argparse.Namespace) -> int:
-    _check(args)
-    import torch
-
-    from sayso.errors import CannotDo
-    from sayso.training import corpus, loop, reel
+def _begun(args: argparse.Namespace, device: torch.device) -> Run:
+    """The run in --out to go on with, or a new one of the options and the device's defaults."""
+    from sayso.training import corpus, loop
     from sayso.training.config import planned
-    from sayso.training.stream import world_of
-    from sayso.world import atlas as atlases
 
-    device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     gpu = device.type == "cuda"
-    if gpu and not torch.cuda.is_available():
-        raise CannotDo("there is no GPU for --device cuda; use --device cpu")
-    _make(args.out)
 
     def default(value: int | None, on_cpu: int, on_gpu: int) -> int:
         return value if value is not None else on_gpu if gpu else on_cpu
@@ -162,9 +158,26 @@ def run(args: argparse.Namespace) -> int:
             current = loop.begin_from(args.out, config, args.start, device)
         else:
             current = loop.begin(args.out, config, corpus.learn(config.vocab), device)
+    return current
+
+
+def run(args: argparse.Namespace) -> int:
+    _check(args)
+    import torch
+
+    from sayso.errors import CannotDo
+    from sayso.training import loop, reel
+    from sayso.training.stream import world_of
+    from sayso.world import atlas as atlases
+
+    device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise CannotDo("there is no GPU for --device cuda; use --device cpu")
+    _make(args.out)
+    current = _begun(args, device)
     _introduce(current)
     sprite = 64 if current.config.patch * 8 <= 64 and len(current.config.stages) == 1 else 128
-    workers = default(args.workers, 1, 12)
+    workers = args.workers if args.workers is not None else 12 if device.type == "cuda" else 1
     if reel.needed(current.config):
         print("drawing views and walks ahead (once; kept in the cache folder)", file=sys.stderr)
         reel.reel_of(current.config, workers)

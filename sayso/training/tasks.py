@@ -155,12 +155,26 @@ _AS_EN = ("turn it into a {}", "make it a {}", "redraw it as a {}", "the same as
 _AS_ZH = ("变成{}", "改成{}", "用{}重画", "画成{}")
 
 
+_UNCOUNTED = (
+    "pixel art",
+    "8-bit pixel art",
+    "watercolour",
+    "neon lights",
+    "stained glass",
+    "chalk on a blackboard",
+    "cross-stitch",
+    "painted in oils",
+)
+
+
 def relook_words(look: looks.Look, rng: random.Random, language: str) -> str:
-    """"turn it into pixel art"."""
+    """ "turn it into pixel art"."""
     said = rng.choice(_AS_EN if language == "en" else _AS_ZH).format(look_words(look, rng, language))
-    for word in ("pixel art", "8-bit pixel art", "watercolour", "neon lights", "stained glass", "chalk on a blackboard", "cross-stitch"):
-        said = said.replace(f" a {word}", f" {word}") if said.endswith(f" a {word}") else said
-    return said.replace(" a 8", " an 8").replace(" a oil", " an oil").replace(" a embroidery", " an embroidery").replace(" a painted", " painted")
+    for word in _UNCOUNTED:
+        said = said.removesuffix(f" a {word}") + f" {word}" if said.endswith(f" a {word}") else said
+    for word in ("8-bit", "oil", "embroidery"):
+        said = said.replace(f" a {word}", f" an {word}")
+    return said
 
 
 def _relook(desk: Desk) -> list[Content]:
@@ -181,7 +195,10 @@ def _edit(desk: Desk) -> list[Content]:
 
 
 _ERASE_EN, _ERASE_ZH = ("erase this", "remove this", "erase what is marked"), ("擦掉这里", "去掉这里的东西", "移除标出的部分")
-_WIDER_EN, _WIDER_ZH = ("draw what is around it", "extend the picture", "continue the picture outwards"), ("扩展画面", "把画面向外补全", "画出周围")
+_WIDER_EN, _WIDER_ZH = (
+    ("draw what is around it", "extend the picture", "continue the picture outwards"),
+    ("扩展画面", "把画面向外补全", "画出周围"),
+)
 
 
 def _mask(desk: Desk) -> list[Content] | None:
@@ -319,7 +336,8 @@ def fill(task: Task, desk: Desk, fits: Callable[[str, int], bool], tries: int = 
             made = task.make(desk)
         except BadInput:  # this scene allows no edit or question of that kind; another will
             continue
-        if made is not None and all(fits(c, b.width) for b, c in zip(task.layout, made, strict=True) if isinstance(b, Words)
-                                    and isinstance(c, str)):
+        if made is not None and all(
+            fits(c, b.width) for b, c in zip(task.layout, made, strict=True) if isinstance(b, Words) and isinstance(c, str)
+        ):
             return made
     raise BadInput(f'the world of this run has no sample for the task "{task.name}"; train on more concepts or leave the task out')

@@ -107,7 +107,10 @@ def _front(rng: random.Random, x: int, z: int, dx: int, dz: int, high: float) ->
     for up in np.arange(2.0, high - 0.35, 0.95):
         lit = rng.random() < 0.35
         for along in (-0.45, 0.45):
-            made += [on(along, float(up) + 0.2, 0.44, 0.58, 0.0, "#333333"), on(along, float(up) + 0.2, 0.36, 0.5, 0.01, "#fff2b0" if lit else "#bfe3f5")]
+            made += [
+                on(along, float(up) + 0.2, 0.44, 0.58, 0.0, "#333333"),
+                on(along, float(up) + 0.2, 0.36, 0.5, 0.01, "#fff2b0" if lit else "#bfe3f5"),
+            ]
     return made
 
 
@@ -176,7 +179,7 @@ def render(alley: Alley, walker: Walker, height: int, width: int) -> np.ndarray:
     colour *= _bricks(walls, hits, points)[:, None]
     missed = hits.body < 0
     colour[missed] = _ground_and_sky(alley, casters, origin[missed], ray[missed])
-    top, foot, _, light = MOODS[alley.mood]
+    _, foot, _, light = MOODS[alley.mood]
     haze = 1 - np.exp(-np.where(np.isfinite(hits.far), hits.far, 0) / 22)
     seen = (hits.body >= 0)[:, None]
     colour = np.where(seen, colour * light * (1 - haze[:, None]) + np.array(rgb(foot)) / 255 * haze[:, None], colour)
@@ -190,16 +193,24 @@ def _in_sight(alley: Alley, eye: np.ndarray, towards: np.ndarray) -> tuple[list[
     """Bodies that may be seen, nearest first among the houses and then among the rest, and how many are houses."""
     parts: list[list[Body]] = []
     for group in (alley.bodies[: alley.walls], alley.bodies[alley.walls :]):
-        far = [(float(np.linalg.norm(np.array(b.centre) - eye)), k, b) for k, b in enumerate(group)
-               if float((np.array(b.centre) - eye) @ towards) > -rays.reach_of(b)]
+        far = [
+            (float(np.linalg.norm(np.array(b.centre) - eye)), k, b)
+            for k, b in enumerate(group)
+            if float((np.array(b.centre) - eye) @ towards) > -rays.reach_of(b)
+        ]
         parts.append([b for _, _, b in sorted(far, key=lambda row: row[:2])])
     return parts[0] + parts[1], len(parts[0])
 
 
 def _casters(alley: Alley, eye: np.ndarray) -> list[Body]:
     """What throws a shadow that one can see: things of some size that are not too far."""
-    return [b for b in alley.bodies if rays.reach_of(b) > 0.33 and np.hypot(b.centre[0] - eye[0], b.centre[2] - eye[2]) < 14
-            and not (isinstance(b, Box) and min(b.size) < 0.1)]
+    return [
+        b
+        for b in alley.bodies
+        if rays.reach_of(b) > 0.33
+        and np.hypot(b.centre[0] - eye[0], b.centre[2] - eye[2]) < 14
+        and not (isinstance(b, Box) and min(b.size) < 0.1)
+    ]
 
 
 def _bricks(walls: int, hits: rays.Hits, points: np.ndarray) -> np.ndarray:
@@ -237,14 +248,19 @@ def _ground_and_sky(alley: Alley, casters: list[Body], origin: np.ndarray, ray: 
 # --- words ---------------------------------------------------------------------------------------------------------------
 
 _SAID_EN = {
-    "forward": ("go forward", "walk on", "take a step forward"), "left": ("turn left", "look to the left"), "right": ("turn right", "look to the right"),
+    "forward": ("go forward", "walk on", "take a step forward"),
+    "left": ("turn left", "look to the left"),
+    "right": ("turn right", "look to the right"),
 }
 _SAID_ZH = {"forward": ("向前走", "往前走一步"), "left": ("向左转", "左转"), "right": ("向右转", "右转")}
-_MOOD_EN, _MOOD_ZH = {"day": "by day", "evening": "in the evening", "night": "at night"}, {"day": "白天", "evening": "傍晚", "night": "夜里"}
+_MOOD_EN, _MOOD_ZH = (
+    {"day": "by day", "evening": "in the evening", "night": "at night"},
+    {"day": "白天", "evening": "傍晚", "night": "夜里"},
+)
 
 
 def caption(alley: Alley, rng: random.Random, language: str) -> str:
-    """"an alley between brick houses in the evening"."""
+    """ "an alley between brick houses in the evening"."""
     if language == "zh":
         return f"{_MOOD_ZH[alley.mood]}的一条小巷"
     return rng.choice(("an alley {}", "an alley between brick houses {}", "walking down an alley {}")).format(_MOOD_EN[alley.mood])

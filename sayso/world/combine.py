@@ -70,8 +70,8 @@ def _place(rng: random.Random, thing: Item, scene: Scene) -> Item | None:
         return None
     across, down = layout.frame(scene.width, scene.height)
     taken = [layout.box(item, scene.width, scene.height) for item in scene.items]
-    taken += [(line.x * across - 0.5, line.y * down - line.height, line.x * across + 0.5, line.y * down + line.height)
-              for line in scene.lettering]
+    for line in scene.lettering:
+        taken.append((line.x * across - 0.5, line.y * down - line.height, line.x * across + 0.5, line.y * down + line.height))
     largest = min(0.5, 1.1 * max((item.size for item in scene.items), default=0.5))
     for _ in range(30):
         size = max(0.18, largest * (0.5 + 0.5 * rng.random()))
@@ -84,17 +84,25 @@ def _place(rng: random.Random, thing: Item, scene: Scene) -> Item | None:
 
 
 _STYLE = {
-    "en": ("draw picture 1 in the style of picture 2", "redraw the first picture in the style of the second",
-           "picture 1, but in the style of picture 2"),
+    "en": (
+        "draw picture 1 in the style of picture 2",
+        "redraw the first picture in the style of the second",
+        "picture 1, but in the style of picture 2",
+    ),
     "zh": ("用第二张图的风格画第一张图", "把图1画成图2的风格", "按图2的风格重画图1"),
 }
 _INTO = {
-    "en": ("put the {thing} of picture 1 into picture 2, {where}", "add the {thing} from the first picture to the second one, {where}",
-           "picture 2 with the {thing} of picture 1 {where}"),
+    "en": (
+        "put the {thing} of picture 1 into picture 2, {where}",
+        "add the {thing} from the first picture to the second one, {where}",
+        "picture 2 with the {thing} of picture 1 {where}",
+    ),
     "zh": ("把图1的{thing}放到图2的{where}", "把第一张图里的{thing}放进第二张图的{where}", "在图2的{where}加上图1的{thing}"),
 }
 _THREE = {
-    "en": ("put the {thing} of picture 1 into picture 2, {where}, in the style of picture 3",
-           "the {thing} of the first picture in the scene of the second, {where}, drawn like the third"),
+    "en": (
+        "put the {thing} of picture 1 into picture 2, {where}, in the style of picture 3",
+        "the {thing} of the first picture in the scene of the second, {where}, drawn like the third",
+    ),
     "zh": ("把图1的{thing}放到图2的{where}，用图3的风格", "用图3的风格，把图1的{thing}画进图2的{where}"),
 }

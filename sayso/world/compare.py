@@ -63,8 +63,11 @@ def _same(rng: random.Random, spec: WorldSpec, language: str) -> Comparison | No
             second = sample_edit(first, rng, language, spec.concepts, spec.styles).after
         except BadInput:
             return None
-    text = rng.choice(("Are the two pictures the same?", "Do both pictures show the same?") if language == "en"
-                      else ("两张图一样吗？", "这两张图是不是一样的？"))
+    text = rng.choice(
+        ("Are the two pictures the same?", "Do both pictures show the same?")
+        if language == "en"
+        else ("两张图一样吗？", "这两张图是不是一样的？")
+    )
     words = ("yes", "no") if language == "en" else ("一样", "不一样")
     return _asked("same", language, text, words[0] if first == second else words[1], words, (first, second))
 
@@ -78,8 +81,11 @@ def _which_has(rng: random.Random, spec: WorldSpec, language: str) -> Comparison
     slug = rng.choice(only)
     words = _FIRST_EN if language == "en" else _FIRST_ZH
     thing = refer.indefinite(slug, rng, language)
-    text = rng.choice((f"Which picture has {thing}?", f"In which picture is there {thing}?") if language == "en"
-                      else (f"哪张图里有{thing}？", f"{thing}在哪张图里？"))
+    text = rng.choice(
+        (f"Which picture has {thing}?", f"In which picture is there {thing}?")
+        if language == "en"
+        else (f"哪张图里有{thing}？", f"{thing}在哪张图里？")
+    )
     return _asked("which has", language, text, words[slug not in mine], words, scenes)
 
 
@@ -114,8 +120,11 @@ def _changed(rng: random.Random, spec: WorldSpec, language: str) -> Comparison |
     answer = _difference(first, second, kind, rng, language)
     if answer is None:
         return None
-    text = rng.choice(("What changed from the first picture to the second?", "What is different in the second picture?")
-                      if language == "en" else ("第二张图有什么变化？", "两张图有什么不同？"))
+    text = rng.choice(
+        ("What changed from the first picture to the second?", "What is different in the second picture?")
+        if language == "en"
+        else ("第二张图有什么变化？", "两张图有什么不同？")
+    )
     return _asked("changed", language, text, answer, (), (first, second))
 
 
@@ -160,5 +169,8 @@ def _usual(slug: str, language: str) -> str:
 
 
 _KINDS: dict[str, Callable[[random.Random, WorldSpec, str], Comparison | None]] = {
-    "same": _same, "which has": _which_has, "which more": _which_more, "changed": _changed,
+    "same": _same,
+    "which has": _which_has,
+    "which more": _which_more,
+    "changed": _changed,
 }

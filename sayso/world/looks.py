@@ -268,7 +268,9 @@ def _stitch(p: np.ndarray, u: float) -> np.ndarray:
     shade = np.where(top, 1.08 - 1.4 * up, np.where(under, 0.86 - 1.2 * down, 0.0))
     weave = 0.86 + 0.05 * np.sign(np.sin(x * 2 * np.pi / (u / 120)) * np.sin(y * 2 * np.pi / (u / 120)))
     linen = np.array([0.95, 0.91, 0.83], np.float32) * weave[..., None]
-    return _opaque(np.where((worked & (top | under))[..., None], colour * shade[..., None] + 0.02, linen * np.where(worked, 0.8, 1)[..., None]))
+    return _opaque(
+        np.where((worked & (top | under))[..., None], colour * shade[..., None] + 0.02, linen * np.where(worked, 0.8, 1)[..., None])
+    )
 
 
 def _oil(p: np.ndarray, u: float) -> np.ndarray:

@@ -89,8 +89,14 @@ def blocks(x: np.ndarray, side: float) -> np.ndarray:
 
 def area(x: np.ndarray, height: int, width: int) -> np.ndarray:
     """[H, W, C] → [height, width, C]: area means for smaller sizes, linear in between for larger ones."""
-    planes = [np.asarray(Image.fromarray(np.ascontiguousarray(x[..., c])).resize((width, height), Image.Resampling.BOX
-              if height <= x.shape[0] and width <= x.shape[1] else Image.Resampling.BILINEAR)) for c in range(x.shape[-1])]
+    planes = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(x[..., c])).resize(
+                (width, height), Image.Resampling.BOX if height <= x.shape[0] and width <= x.shape[1] else Image.Resampling.BILINEAR
+            )
+        )
+        for c in range(x.shape[-1])
+    ]
     return np.stack(planes, -1)
 
 
