@@ -21,7 +21,7 @@ from sayso.training import loop, mixed, reel, run, state
 from sayso.training.config import MENUS, Stage, TrainConfig, planned
 from sayso.training.corpus import texts
 from sayso.training.mixed import Mixed, draft, group_loss, ready, sizes
-from sayso.training.optim import Mean, Optimiser
+from sayso.training.optim import Optimiser
 from sayso.training.stream import world_of
 from sayso.training.tasks import BY_NAME, TASKS, Desk, Reel, Shot, Task, Words, fill
 from sayso.world import alley, plan, solids
@@ -52,8 +52,9 @@ def atlas() -> Atlas:
 
 @pytest.fixture(scope="module")
 def film() -> Reel:
-    """A reel of random pictures: what is tested here is not the renderer."""
-    noise = np.random.default_rng(0).integers(0, 255, (2, 12, 64, 64, 4), dtype=np.uint8)
+    """A reel of coloured squares: what is tested here is not the renderer."""
+    noise = np.random.default_rng(0).integers(0, 255, (2, 12, 2, 2, 4), dtype=np.uint8).repeat(32, 2).repeat(32, 3)
+    noise[..., 3] = 255
     said = {"en": "a toy car", "zh": "一辆玩具车"}
     return Reel(tuple((said, tuple(v)) for v in noise), tuple((said, ("forward", "left", "right", "forward"), tuple(v[:5])) for v in noise))
 
@@ -118,19 +119,19 @@ def test_losses_of_every_task_fall(pieces: Pieces, atlas: Atlas, film: Reel) -> 
     """Twelve updates on one step's samples, at depth 2: the loss of every task is below where it began."""
     drafted = draft(config(batch=34), replace(STAGE, batch=34), 0, world_of(CONFIG), pieces, (8, 8), film)
     groups = {g.task: ready(g, atlas, 8, 8, 8, 2.0) for g in drafted.groups}
-    model = fresh(pieces)
+    model, heavy = fresh(pieces), replace(CONFIG, text_weight=1.0)
     optimiser = Optimiser(model)
 
     def losses() -> dict[str, float]:
         with torch.no_grad():
             noise = torch.Generator().manual_seed(1)
-            return {name: float(group_loss(model, g, STAGE, 1.0, noise, torch.float32)[0]) for name, g in groups.items()}
+            return {name: float(group_loss(model, g, STAGE, heavy, noise, torch.float32)[0]) for name, g in groups.items()}
 
     before = losses()
     for step in range(12):
         generator = torch.Generator().manual_seed(step)
         for group in groups.values():
-            group_loss(model, group, STAGE, 1.0, generator, torch.float32)[0].backward()
+            group_loss(model, group, STAGE, heavy, generator, torch.float32)[0].backward()
         optimiser.step(0.01, 0.003)
     after = losses()
     assert {name for name in before if after[name] >= 0.97 * before[name]} == set(), (before, after)
@@ -182,8 +183,7 @@ def test_a_run_with_tasks_goes_on_as_if_it_had_not_stopped(pieces: Pieces, atlas
     drafts = [draft(plan_of_run, stage, step, world, pieces, (8, 8), film) for step in range(4)]
 
     def new(folder: Path) -> loop.Run:
-        model = fresh(pieces)
-        return loop.Run(folder, plan_of_run, pieces, model, Optimiser(model), Mean(model))
+        return loop._assembled(folder, plan_of_run, pieces, fresh(pieces))
 
     unbroken = new(tmp_path / "a")
     losses = [float(loop.train_step(unbroken, d, atlas, (8, 8))) for d in drafts]

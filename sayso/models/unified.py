@@ -54,11 +54,12 @@ class Cache:
 
 @dataclass(frozen=True)
 class Output:
-    """Rows after the final norms [B, U, C], [B, P, C], and the cache with this block's rows appended."""
+    """Rows after the final norms [B, U, C], [B, P, C], the cache with this block's rows appended, and the draw rows half-way up."""
 
     understand: Tensor
     draw: Tensor
     cache: Cache
+    middle: Tensor
 
 
 def sine_table(positions: Tensor, width: int, max_period: float = 10000.0) -> Tensor:
@@ -291,7 +292,9 @@ class UnifiedModel(nn.Module):
             past = None if cache is None else cache.layers[index]
             rows, pair = layer(rows, turns, past, mask, causal)
             kept.append(pair)
-        return Output(self.understand_norm(rows[0]), self.draw_norm(rows[1]), Cache(tuple(kept), valid))
+            if index + 1 == (len(self.layers) + 1) // 2:
+                middle = rows[1]
+        return Output(self.understand_norm(rows[0]), self.draw_norm(rows[1]), Cache(tuple(kept), valid), middle)
 
     def read(self, ids: Tensor, lengths: Tensor | None, cache: Cache | None, start: Tensor, dtype: torch.dtype) -> Output:
         """Text ids [B, U] (padded at the right; `lengths` [B], None = all full) from positions `start` [B] on."""
@@ -305,20 +308,21 @@ class UnifiedModel(nn.Module):
     def predict(
         self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
     ) -> Tensor:
-        """Noisy patches z [B, P, patch_channels] at times t [B] after `cache` → the head's output, same shape as z.
+        """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
+        return self.patch_out(self.draw(z, t, coordinates, start, cache, stride).draw)
+
+    def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Cache:
+        """Clean patches x [B, P, patch_channels] become context: the cache with them, as a picture at time 0, at its end."""
+        return self.draw(x, torch.zeros(len(x), device=x.device), coordinates, start, cache).cache
+
+    def draw(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+    ) -> Output:
+        """Runs noisy patches z [B, P, patch_channels] at times t [B] after `cache`.
 
         `coordinates` [P, 2] from `patch_coordinates`; `start` [B]: the sequence position of the picture. `stride` [B]: how
         much time the sampler's step takes, for weights that were distilled to few steps (None: an infinitely small one).
         """
-        return self.patch_out(self._draw_block(z, t, coordinates, start, cache, stride).draw)
-
-    def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Cache:
-        """Clean patches x [B, P, patch_channels] become context: the cache with them, as a picture at time 0, at its end."""
-        return self._draw_block(x, torch.zeros(len(x), device=x.device), coordinates, start, cache, None).cache
-
-    def _draw_block(
-        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None
-    ) -> Output:
         dtype = z.dtype
         rows = z if self.squeeze is None else self.squeeze(z)
         half = self.spec.width // 2

@@ -20,7 +20,7 @@ from sayso.models.codecs.pixels import encode, patchify
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel, patch_coordinates
 from sayso.training import stream
-from sayso.training.config import CHINESE, NO_CAPTION, Stage, TrainConfig
+from sayso.training.config import CHINESE, MIXES, NO_CAPTION, Stage, TrainConfig
 from sayso.training.reel import needed, reel_of
 from sayso.training.stream import Drafts, Stream, grid_of
 from sayso.training.tasks import BY_NAME, Desk, Image, Reel, Shot, Task, Words, fill
@@ -107,13 +107,15 @@ def draft(
 ) -> Mixed:
     """One step as data. `shape`: (rows, columns) of patches."""
     rows, columns = shape
-    design = replace(world, aspects=(((64 * columns // min(shape), 64 * rows // min(shape)), 1.0),))
+    mix = MIXES[config.mix]
+    size = (64 * columns // min(shape), 64 * rows // min(shape))
+    design = replace(world, aspects=((size, 1.0),), snap=min(shape) if mix.snap else 0)
     drawn, others = sizes(config, stage.batch)
     for name in SQUARE_ONLY & others.keys() if rows != columns else ():
         drawn += others.pop(name)
     pixels = (columns * config.patch, rows * config.patch)
     groups = tuple(draft_group(BY_NAME[name], config.seed, step, design, pieces, n, pixels, reel) for name, n in others.items())
-    return Mixed(stream.draft(config.seed, step, design, pieces, drawn) if drawn else [], groups)
+    return Mixed(stream.draft(config.seed, step, design, mix, pieces, drawn) if drawn else [], groups)
 
 
 _reel: Reel | None = None
@@ -122,7 +124,7 @@ _reel: Reel | None = None
 def _work(step: int, config: TrainConfig, stage: Stage, shape: tuple[int, int]) -> Mixed:
     global _reel
     assert stream._worker is not None
-    _, world, pieces = stream._worker
+    _, world, _, pieces = stream._worker
     if _reel is None and needed(config):
         _reel = reel_of(config)  # from the cache folder, where the run put it before it began
     return draft(config, stage, step, world, pieces, shape, _reel)
@@ -198,7 +200,7 @@ def text_loss(model: UnifiedModel, rows: Tensor, ids: Tensor, lengths: Tensor) -
 
 
 def group_loss(
-    model: UnifiedModel, group: Ready, stage: Stage, text_weight: float, generator: torch.Generator, dtype: torch.dtype
+    model: UnifiedModel, group: Ready, stage: Stage, config: TrainConfig, generator: torch.Generator, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(loss, its picture part, its text part) of one group: blocks in order, each seeing those before through the cache."""
     device = group.coordinates.device
@@ -221,14 +223,14 @@ def group_loss(
             t = stage.time_shift * t / (1 + (stage.time_shift - 1) * t)
             z = flow.mix(x, torch.randn(x.shape, generator=generator, device=device), t)
             x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache)
-            drawn.append(flow.velocity_loss(x_hat.float(), x, t, group.weights[shots]))
+            drawn.append(flow.velocity_loss(x_hat.float(), x, t, group.weights[shots], config.t_min))
         if block.shown:
             cache = model.show(x.to(dtype), group.coordinates, start, cache)
         start, shots = start + 1, shots + 1
     zero = torch.zeros((), device=device)
     picture = torch.stack(drawn).mean() if drawn else zero
     text = torch.stack(written).mean() if written else zero
-    return picture + text_weight * text, picture.detach(), text.detach()
+    return picture + config.text_weight * text, picture.detach(), text.detach()
 
 
 def flops(model: UnifiedModel, config: TrainConfig, stage: Stage, draw_text: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 from sayso.world.scene import Item, Relation, Scene
 
@@ -100,6 +101,24 @@ def row(rng: random.Random, n: int, area: Box, upright: bool = False) -> list[Sp
     if upright:
         return [(x0 + line, y0 + start + k * pitch, size) for k in range(n)]
     return [(x0 + start + k * pitch, y0 + line, size) for k in range(n)]
+
+
+def snapped(scene: Scene, parts: int) -> Scene:
+    """The scene with every upright item moved and resized a little, so that its box lies on lines `parts` to a shorter side.
+
+    Scenes whose relations would no longer hold, or whose items are smaller than a line's distance, stay as they are.
+    """
+    w, h = frame(scene.width, scene.height)
+    items = []
+    for item in scene.items:
+        side = max(1, int(item.size * parts + 0.35)) / parts
+        left = min(max(round((item.x * w - side / 2) * parts), 0), int(w * parts + 1e-6) - round(side * parts)) / parts
+        top = min(max(round((item.y * h - side / 2) * parts), 0), int(h * parts + 1e-6) - round(side * parts)) / parts
+        items.append(item if item.turn else replace(item, x=round((left + side / 2) / w, 4), y=round((top + side / 2) / h, 4), size=side))
+    out = replace(scene, items=tuple(items))
+    boxes = [box(i, scene.width, scene.height) for i in out.items]
+    apart = all(overlap(a, b) <= 0.1 for k, a in enumerate(boxes) for b in boxes[:k])
+    return out if apart and all(relation_holds(out, r) for r in out.relations) else scene
 
 
 def direction(a: Spot, b: Spot) -> str | None:

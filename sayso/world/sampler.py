@@ -19,7 +19,7 @@ from typing import Literal, cast
 from sayso.errors import BadInput, Unknown
 from sayso.world import art, fonts
 from sayso.world.contrast import all_apart
-from sayso.world.layout import Spot, cells, direction, frame, jittered, place_in, row, scattered, spread
+from sayso.world.layout import Spot, cells, direction, frame, jittered, place_in, row, scattered, snapped, spread
 from sayso.world.pools import Pools
 from sayso.world.scene import STYLES, Item, Lettering, Relation, Scene, Style
 from sayso.world.splits import colour_held_out, count_held_out
@@ -33,6 +33,7 @@ Split = Literal["train", "held-out"]
 @dataclass(frozen=True)
 class WorldSpec:
     """A world to sample from. `kinds`: (name of KINDS, weight). `aspects`: ((width, height) of the design size, weight).
+    `snap`: lay the boxes of upright items on lines so many to the canvas's shorter side, 0 = anywhere (`layout.snapped`).
 
     Raises Unknown or BadInput for what it cannot sample from.
     """
@@ -43,6 +44,7 @@ class WorldSpec:
     kinds: tuple[tuple[str, float], ...]
     aspects: Aspects
     split: Split = "train"
+    snap: int = 0
 
     def __post_init__(self) -> None:
         for what, values, known in (("style", self.styles, STYLES), ("task kind", tuple(k for k, _ in self.kinds), KINDS),
@@ -378,7 +380,8 @@ def sample_scene(rng: random.Random, spec: WorldSpec) -> Scene:
     else:
         draft = _single(rng, spec, w, h)
     assert draft is not None
-    return _finish(rng, spec, draft, width, height)
+    scene = _finish(rng, spec, draft, width, height)
+    return snapped(scene, spec.snap) if spec.snap else scene
 
 
 SQUARE: Aspects = (((256, 256), 1.0),)
