@@ -76,6 +76,7 @@ class Run:
             world.styles,
             history,
             mixed.abilities(self.config),
+            mixed.trained_looks(self.config),
         )
 
 

@@ -24,7 +24,7 @@ from sayso.training.config import CHINESE, MIXES, NO_CAPTION, Stage, TrainConfig
 from sayso.training.reel import needed, reel_of
 from sayso.training.stream import Drafts, Stream, grid_of
 from sayso.training.tasks import BY_NAME, Desk, Image, Reel, Shot, Task, Words, fill
-from sayso.world import compositor
+from sayso.world import compositor, looks
 from sayso.world.atlas import Atlas
 from sayso.world.sampler import WorldSpec
 from sayso.world.scene import Scene
@@ -61,6 +61,11 @@ def plain(config: TrainConfig) -> bool:
 def abilities(config: TrainConfig) -> list[str]:
     """What the weights of this run can be asked for, by the values of types.Ability."""
     return sorted({"draw", "transparent"} | {BY_NAME[name].ability for name, share in config.tasks if name != "draw" and share > 0})
+
+
+def trained_looks(config: TrainConfig) -> list[str]:
+    """Names of the looks that the weights of this run draw when asked to."""
+    return list(looks.NAMES) if any(name == "look" and share > 0 for name, share in config.tasks) else []
 
 
 def stream_of(config: TrainConfig, pieces: Pieces, workers: int) -> Stream:
