@@ -30,6 +30,7 @@ COMMANDS = (
     Command("engines", "the engines that are installed and what each can do", "sayso.cli.engines"),
     Command("train", "train a model in the drawn world", "sayso.training.run"),
     Command("train finisher", "train the upscaler that finishes pictures", "sayso.training.finish_run"),
+    Command("distil", "weights that draw in few steps and without guidance", "sayso.training.distil_run"),
     Command("eval world", "the score of a model on held-out prompts", "sayso.evals.world"),
     Command("eval judge", "how right the judge is on pictures whose content is known", "sayso.evals.judge"),
     Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),

@@ -108,7 +108,8 @@ def draw_after(
         else:
             twice = None if stride is None else torch.cat((stride, stride))
             both = _velocity(model, torch.cat((z, z)), torch.cat((t, t)), where, start, cache, dtype, twice)
-            v = flow.guide(*both.chunk(2), how.guidance)
+            told, untold = both.chunk(2)
+            v = flow.guide(told, untold, how.guidance)
         if known is not None:  # where the old picture stays, the straight line to it
             v = torch.where(known.keep, (z - known.patches) / t.view(-1, 1, 1), v)
         return v

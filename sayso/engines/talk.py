@@ -148,7 +148,7 @@ def _dressed(prompt: str, ask: Ask, chinese: bool, editing: bool, known_looks: C
     comma = "，" if chinese else ", "
     if ask.style in STYLES:
         prompt += comma + (wording.STYLE_ZH if chinese else wording.STYLE_PHRASES_EN)[ask.style][0]
-    elif ask.style in known_looks:
+    elif ask.style and ask.style in known_looks:
         look = looks.look(ask.style)
         prompt += comma + (look.zh if chinese else look.en)[0]
     elif ask.style in looks.NAMES:
