@@ -82,9 +82,15 @@ def coarse(pixels: np.ndarray) -> np.ndarray:
     return np.array(image.resize((width, height), Image.Resampling.BICUBIC).convert("RGBA"))
 
 
+@lru_cache(4)
+def _references(scene: Scene) -> np.ndarray:
+    """float64 [ANSWERS, F]: the scene in every look, as a small model would draw it."""
+    return np.stack([features(coarse(dressed(scene, name))) for name in ANSWERS])
+
+
 def look_of(pixels: np.ndarray, scene: Scene) -> str:
     """uint8 [H, W, 4], a picture of the scene in some look → which of ANSWERS."""
-    references = np.stack([features(coarse(dressed(scene, name))) for name in ANSWERS])
+    references = _references(scene)
     spread = references.std(0)
     spread = spread + _FLOOR * spread.mean() + 1e-3
     far = (((references - features(pixels)) / spread) ** 2).sum(-1)
