@@ -26,6 +26,7 @@ from sayso.world.splits import colour_held_out, count_held_out
 from sayso.world.staging import INK, free_colour, letter_colour, pick_background, pick_text
 
 KINDS = ("single", "pair", "several", "count", "colours", "relation", "grid", "lettering", "crowd")
+COVERING = ("inside", "on", "wearing", "holding")
 Aspects = tuple[tuple[tuple[int, int], float], ...]
 Split = Literal["train", "held-out"]
 
@@ -338,6 +339,8 @@ def _dress(rng: random.Random, spec: WorldSpec, draft: Draft, width: int, height
     r = rng.random
     styles = spec.styles
     style = rng.choice(styles)
+    if style == "line" and any(r.kind in COVERING for r in draft.relations) and len(styles) > 1:
+        style = rng.choice([s for s in styles if s != "line"])  # ink on ink cannot be seen
     mixed = not draft.alike and r() < 0.15
     common = _tint(rng, spec, draft.who[0]) if draft.alike and len(set(draft.who)) == 1 and r() < 0.12 else None
     shaded = r()
