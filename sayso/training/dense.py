@@ -51,16 +51,19 @@ def label(scenes: Sequence[Scene], world: WorldSpec, rows: int, columns: int) ->
     concept, style, part = np.full(shape, NONE), np.full(shape, NONE), np.zeros((*shape, 2), np.float32)
     short = min(rows, columns)
     y, x = (axis.ravel() for axis in np.meshgrid((np.arange(rows) + 0.5) / short, (np.arange(columns) + 0.5) / short, indexing="ij"))
-    for b, scene in enumerate(scenes):
-        w, h = frame(scene.width, scene.height)
-        for item in scene.items:
-            du, dv = (x - item.x * w) / item.size, (y - item.y * h) / item.size
-            if item.turn:
-                angle = np.deg2rad(item.turn)
-                du, dv = np.cos(angle) * du + np.sin(angle) * dv, np.cos(angle) * dv - np.sin(angle) * du
-            inside = (np.abs(du) < 0.5) & (np.abs(dv) < 0.5)
-            concept[b, inside], style[b, inside] = names[item.concept], looks[item.style]
-            part[b, inside] = np.stack((-du if item.flip else du, dv), axis=-1)[inside]
+    for k in range(max((len(s.items) for s in scenes), default=0)):  # the k-th items of all scenes at once, as they are drawn
+        mine = [b for b, s in enumerate(scenes) if len(s.items) > k]
+        items = [scenes[b].items[k] for b in mine]
+        frames = [frame(scenes[b].width, scenes[b].height) for b in mine]
+        table = np.array([(i.x * w, i.y * h, i.size, np.deg2rad(i.turn), -1 if i.flip else 1) for i, (w, h) in zip(items, frames, strict=True)])
+        u, v, size, turn, facing = (column[:, None] for column in table.T)
+        du, dv = (x - u) / size, (y - v) / size
+        du, dv = np.cos(turn) * du + np.sin(turn) * dv, np.cos(turn) * dv - np.sin(turn) * du
+        inside = (np.abs(du) < 0.5) & (np.abs(dv) < 0.5)
+        place = (np.array(mine)[:, None] + 0 * inside)[inside], np.nonzero(inside)[1]
+        concept[place] = (np.array([names[i.concept] for i in items])[:, None] + 0 * inside)[inside]
+        style[place] = (np.array([looks[i.style] for i in items])[:, None] + 0 * inside)[inside]
+        part[place] = np.stack((facing * du, dv), axis=-1)[inside]
     return Labels(torch.from_numpy(concept), torch.from_numpy(style), torch.from_numpy(part))
 
 
