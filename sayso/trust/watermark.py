@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 SIDE = 384  # canvas pixels along a picture's shorter side
 TILE = 96  # a quarter of it: a whole number of pixels for most sizes, so that flat ground stays repetitive and PNG small
@@ -193,12 +193,20 @@ def _correlate(spectrum: np.ndarray, pattern: np.ndarray) -> np.ndarray:
 
 
 def _loudness(canvas: np.ndarray) -> np.ndarray:
-    """float32 [h, w]: how much noise hides in the texture here; edges between flat areas hide none and count as flat."""
+    """float32 [h, w]: how much noise hides in the texture here; edges between flat areas hide none and count as flat.
+
+    The standard deviation in blocks of 4², and of 5² such blocks the least: beside an edge there is a flat block.
+    """
     h, w = canvas.shape
-    small = canvas[: h // 4 * 4, : w // 4 * 4].reshape(h // 4, 4, w // 4, 4)
-    spread = np.sqrt(np.maximum(small.var((1, 3)), 0))
-    least = Image.fromarray(np.minimum(spread * 8, 255).astype(np.uint8)).filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MinFilter(3))
-    return _resize(np.asarray(least, np.float32) / 8, h, w)
+    level = canvas - np.float32(128)
+    mean, square = (np.asarray(Image.fromarray(plane).reduce(4)) for plane in (level, level * level))
+    least = np.sqrt(np.maximum(square - mean * mean, 0))
+    for axis in (0, 1):
+        padded = np.pad(least, [(2, 2) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        size = least.shape[axis]
+        shifted = [padded[i : i + size] if axis == 0 else padded[:, i : i + size] for i in range(5)]
+        least = functools.reduce(np.minimum, shifted)
+    return _resize(np.ascontiguousarray(least), h, w)
 
 
 def _visible(canvas: np.ndarray, seen: np.ndarray | None) -> np.ndarray | None:
