@@ -79,6 +79,12 @@ def patch_coordinates(rows: int, columns: int) -> Tensor:
     return torch.stack((r.flatten(), c.flatten()), dim=-1).float().add(0.5).mul(unit)
 
 
+def grid_coordinates(rows: int, columns: int) -> Tensor:
+    """Places of the patches [rows · columns, 2] as whole (row, column), for a model whose places are a table."""
+    r, c = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    return torch.stack((r.flatten(), c.flatten()), dim=-1)
+
+
 def rotations(positions: Tensor, spec: UnifiedSpec) -> tuple[Tensor, Tensor]:
     """Positions [B, T, A] → cosines and sines [B, 1, T, D / 2] (rotary embedding, Su et al. 2021; angles in float32)."""
     parts = []
@@ -253,6 +259,7 @@ class UnifiedModel(nn.Module):
         self.squeeze = None if inner is None else Linear(spec.patch_channels, inner, bias=False)
         self.patch_in = Linear(inner or spec.patch_channels, spec.width)
         self.patch_out = Linear(spec.width, spec.patch_channels)
+        self.places = None if spec.table_side is None else nn.Embedding(spec.table_side**2, spec.width)
         self.vision = None if spec.vision is None else VisionTower(spec.vision, spec.width)
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -300,21 +307,50 @@ class UnifiedModel(nn.Module):
         empty = rows[:, :0]
         return self(Block(rows, empty, positions, positions[:, :0], causal=True), cache, valid)
 
-    def predict(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Tensor:
-        """Noisy patches z [B, P, patch_channels] at times t [B] after `cache` → the head's output, same shape as z.
+    def see(self, pixels: Tensor, start: Tensor, cache: Cache | None, dtype: torch.dtype) -> Output:
+        """A picture through the vision tower: [B, channels, H, W] in −1..1, all of its rows at position `start` [B]."""
+        assert self.vision is not None
+        rows = self.vision(pixels.to(self.vision.patch_in.weight.dtype)).to(dtype)
+        marks = self.mark_rows(len(rows), dtype)
+        rows = torch.cat((marks[:, :1], rows, marks[:, 1:]), dim=1)
+        positions = self._positions(start[:, None, None].expand(-1, rows.shape[1], 1))
+        return self(Block(rows, rows[:, :0], positions, positions[:, :0], causal=False), cache)
 
-        `coordinates` [P, 2] from `patch_coordinates`; `start` [B]: the sequence position of the picture.
+    def draw(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
+        """Patches z [B, P, patch_channels] at times t [B] (0 = a clean picture to look back on) after `cache`.
+
+        `coordinates` [P, 2] from `where`; `start` [B]: the sequence position of the picture and of its marks.
         """
-        dtype = z.dtype
-        rows = z if self.squeeze is None else self.squeeze(z)
+        rows = self.patch_in(z if self.squeeze is None else self.squeeze(z))
+        rows = rows + self.place_rows(coordinates, z.dtype) + self.time(t, z.dtype)[:, None]
+        marks = self.mark_rows(len(z), z.dtype)
+        sequence = start[:, None, None].expand(-1, marks.shape[1] + z.shape[1], 1)
+        places = F.pad(coordinates.float(), (0, 0, marks.shape[1], 0)).expand(len(z), -1, -1)
+        positions = self._positions(torch.cat((sequence, places), dim=-1))
+        U = marks.shape[1]
+        return self(Block(marks, rows, positions[:, :U], positions[:, U:], causal=False), cache)
+
+    def predict(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Tensor:
+        """`draw` and the head's output for its patches, of the shape of z."""
+        return self.patch_out(self.draw(z, t, coordinates, start, cache).draw)
+
+    def where(self, rows: int, columns: int) -> Tensor:
+        """The coordinates [rows · columns, 2] of a picture's patches in the form this model takes."""
+        grid = patch_coordinates(rows, columns) if self.places is None else grid_coordinates(rows, columns)
+        return grid.to(self.embed.weight.device)
+
+    def place_rows(self, coordinates: Tensor, dtype: torch.dtype) -> Tensor:
+        """[P, 2] → what is added to the patches for their places [P, C]."""
+        if self.places is not None:
+            assert self.spec.table_side is not None
+            return F.embedding(coordinates[:, 0] * self.spec.table_side + coordinates[:, 1], self.places.weight).to(dtype)
         half = self.spec.width // 2
-        table = torch.cat((sine_table(coordinates[:, 1], half), sine_table(coordinates[:, 0], half)), dim=-1)
-        rows = self.patch_in(rows) + table.to(dtype) + self.time(t, dtype)[:, None]
-        sequence = start[:, None, None].expand(-1, z.shape[1], 1)
-        positions = self._positions(torch.cat((sequence, coordinates.expand(len(z), -1, -1)), dim=-1))
-        empty = rows[:, :0]
-        out = self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
-        return self.patch_out(out.draw)
+        return torch.cat((sine_table(coordinates[:, 1], half), sine_table(coordinates[:, 0], half)), dim=-1).to(dtype)
+
+    def mark_rows(self, count: int, dtype: torch.dtype) -> Tensor:
+        """[count, 2, C] before and after a picture, or [count, 0, C] for a model without marks."""
+        ids = torch.tensor(self.spec.marks or (), dtype=torch.long, device=self.embed.weight.device)
+        return F.embedding(ids, self.embed.weight).to(dtype).expand(count, -1, -1)
 
     def logits(self, rows: Tensor) -> Tensor:
         """Understand rows [B, U, C] → [B, U, vocab]."""
