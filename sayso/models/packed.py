@@ -234,3 +234,9 @@ class Writing:
         self.lengths = [length + 1 for length in self.lengths]
         self.position = self.position + 1
         return model.logits(model.understand_norm(x))[0]
+
+    def keep(self, which: Sequence[int]) -> None:
+        """Goes on with these texts only, by their place."""
+        self.position = self.position[torch.tensor(list(which), dtype=torch.long, device=self.position.device)]
+        self.lengths = [self.lengths[n] for n in which]
+        self.slots = [[pairs[n] for n in which] for pairs in self.slots]
