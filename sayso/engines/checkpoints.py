@@ -37,25 +37,30 @@ class Published:
     sources: tuple[Source, ...]
 
 
-_DIFFUSERS = ("*.json", "*.txt", "*.model", "*.safetensors")
-_LLAMA = Source("meta-llama/Llama-3.1-8B-Instruct", ("*.json", "*.safetensors"), "llama", gated=True)
+_I1 = "HiDream-ai/HiDream-I1-Full"
+_SHARED = ("model_index.json", *(f"{part}/*" for part in ("scheduler", "text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer",
+                                                          "tokenizer_2", "tokenizer_3", "vae")))
+_TRANSFORMER = ("transformer/*.json", "transformer/*.safetensors")
+_LLAMA = Source("meta-llama/Llama-3.1-8B-Instruct", ("*.safetensors", "*.json", "tokenizer*"), "llama", gated=True)
+_LICENCE = "MIT; its Llama text encoder under Meta's Llama 3.1 licence"
 
 
-def _hidream(name: str, repository: str, summary: str, gigabytes: float) -> Published:
-    parts = tuple(f"{part}/*" for part in ("scheduler", "text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2",
-                                           "tokenizer_3", "transformer", "vae"))
-    own = Source(f"HiDream-ai/{repository}", ("model_index.json", *parts))
-    return Published(name, summary, gigabytes, "MIT; its Llama text encoder under the Llama 3.1 licence", (own, _LLAMA))
+def _hidream(name: str, summary: str, gigabytes: float, *sources: Source) -> Published:
+    return Published(name, summary, gigabytes, _LICENCE, (*sources, _LLAMA))
 
 
 TABLE = {row.name: row for row in (
     Published("bagel", "BAGEL-7B-MoT: draws, edits, answers and thinks", 29.6, "Apache-2.0",
               (Source("ByteDance-Seed/BAGEL-7B-MoT", ("*.json", "*.txt", "ema.safetensors", "ae.safetensors")),)),
-    _hidream("hidream-i1-full", "HiDream-I1-Full", "HiDream-I1: draws, 50 guided steps", 63),
-    _hidream("hidream-i1-dev", "HiDream-I1-Dev", "HiDream-I1 distilled: draws in 28 steps", 63),
-    _hidream("hidream-i1-fast", "HiDream-I1-Fast", "HiDream-I1 distilled: draws in 16 steps", 63),
-    _hidream("hidream-e1", "HiDream-E1-Full", "HiDream-E1: edits by instruction", 63),
-    _hidream("hidream-e1.1", "HiDream-E1-1", "HiDream-E1.1: edits by instruction, any size", 63),
+    _hidream("hidream-i1-full", "HiDream-I1: draws in 50 guided steps", 63.4, Source(_I1, (*_TRANSFORMER, *_SHARED))),
+    _hidream("hidream-i1-dev", "HiDream-I1, distilled: draws in 28 steps", 63.4,
+             Source("HiDream-ai/HiDream-I1-Dev", (*_TRANSFORMER, *_SHARED))),
+    _hidream("hidream-i1-fast", "HiDream-I1, distilled: draws in 16 steps", 63.4,
+             Source("HiDream-ai/HiDream-I1-Fast", (*_TRANSFORMER, *_SHARED))),
+    _hidream("hidream-e1", "HiDream-E1: edits by instruction", 63.7, Source(_I1, (*_TRANSFORMER, *_SHARED)),
+             Source("HiDream-ai/HiDream-E1-Full", ("HiDream-E1-Full.safetensors",), "lora")),
+    _hidream("hidream-e1.1", "HiDream-E1.1: edits by instruction, at the picture's own shape", 63.4, Source(_I1, _SHARED),
+             Source("HiDream-ai/HiDream-E1-1", _TRANSFORMER)),
 )}
 
 

@@ -56,7 +56,7 @@ def _entry(path: Path, name: str, row: Mapping[str, object], base: int) -> Entry
     if not isinstance(shape, list) or not all(isinstance(n, int) and n >= 0 for n in shape):
         raise ValueError(f"{name} has no proper shape")
     begin, end = offsets  # type: ignore[misc]
-    if not 0 <= begin <= end or end - begin != math.prod(shape) * SIZES[kind]:  # type: ignore[index,has-type]
+    if not 0 <= begin <= end or end - begin != math.prod(shape) * SIZES[kind]:  # type: ignore[has-type]
         raise ValueError(f"{name} does not fill its place")
     return Entry(path, name, str(kind), tuple(shape), base + begin, base + end)  # type: ignore[has-type]
 

@@ -28,7 +28,7 @@ def tensors(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Tensor]]:
             assert file is not None
             raw = torch.empty(entry.end - entry.begin, dtype=torch.uint8)
             file.seek(entry.begin)
-            if file.readinto(memoryview(raw.numpy())) != len(raw):
+            if file.readinto(raw.numpy().data) != len(raw):
                 raise BadWeights(f"{entry.path} ends inside {entry.name}; fetch the file again")
             yield name, raw.view(KINDS[entry.kind]).view(entry.shape)
     except OSError as error:

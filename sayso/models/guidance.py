@@ -43,18 +43,16 @@ class Guidance:
 
 def shrink(v: Tensor, conditional: Tensor, floor: float, whole: bool) -> Tensor:
     """v scaled towards the length of the conditional, never up and never below the factor `floor`."""
-    if whole:
-        lengths = torch.linalg.vector_norm(conditional.float()), torch.linalg.vector_norm(v.float())
-    else:
-        lengths = tuple(torch.linalg.vector_norm(x.float(), dim=-1, keepdim=True) for x in (conditional, v))  # type: ignore[assignment]
-    return v * (lengths[0] / (lengths[1] + 1e-8)).clamp(floor, 1.0).to(v.dtype)
+    axes = None if whole else (-1,)
+    wanted, found = (torch.linalg.vector_norm(x.float(), dim=axes, keepdim=not whole) for x in (conditional, v))
+    return v * (wanted / (found + 1e-8)).clamp(floor, 1.0).to(v.dtype)
 
 
 def combine(conditional: Tensor, wordless: Tensor | None, pictureless: Tensor | None, how: Guidance) -> Tensor:
     """The velocity to follow, of the shape of `conditional`. A missing reference is one that is not guided away from."""
     words = how.words > 1 and wordless is not None
     pictures = how.pictures > 1 and pictureless is not None and (words or not how.released)
-    v = guide(conditional, wordless, how.words) if words else conditional  # type: ignore[arg-type]
+    v = guide(conditional, wordless, how.words) if wordless is not None and words else conditional
     if not words and not pictures:
         return conditional
     if how.renorm is Renorm.TEXT_CHANNEL:

@@ -168,7 +168,7 @@ class Packed:
         marks, patches = (next(done) if x.shape[1] else x for x in rows)
         return marks, patches
 
-    def _attend(self, run: Run, group: _Group, index: int, parts: list[tuple[Tensor, ...]], outs: list[Tensor], grouped: bool) -> None:
+    def _attend(self, run: Run, group: _Group, index: int, parts: Sequence[tuple[Tensor, Tensor, Tensor]], outs: list[Tensor], grouped: bool) -> None:
         """Writes the run's keys and values [1, H, ·, D] into its slots, attends, and puts the result in its place in `outs`."""
         spans = [(run.patches, group.P)] if self.M == 0 else [(run.marks, self.M), (run.patches, group.P)]
         keys, values = (slot[run.first : run.first + run.count] for slot in group.slots[index])
@@ -222,15 +222,16 @@ class Writing:
         x = F.embedding(torch.tensor([ids], device=self.position.device), model.embed.weight).to(self.dtype)
         cos, sin = (turn.to(self.dtype) for turn in rotations(model._positions(self.position[None, :, None]), model.spec))
         for index, layer in enumerate(model.layers):
+            assert isinstance(layer, Layer)
             expert = layer.understand
-            q, k, v = expert.project(x, cos, sin)  # type: ignore[operator]
+            q, k, v = expert.project(x, cos, sin)
             ys = []
             for n, (length, pair) in enumerate(zip(self.lengths, self.slots[index], strict=True)):
                 for slot, new in zip(pair, (k, v), strict=True):
                     slot[:, :, length : length + 1] = new[:, :, n : n + 1]
                 keys, values = (slot[:, :, : length + 1] for slot in pair)
-                ys.append(attend(q[:, :, n : n + 1], keys, values, None, False, layer.grouped))  # type: ignore[arg-type]
-            x = expert.finish(x, torch.cat(ys, dim=2))  # type: ignore[operator]
+                ys.append(attend(q[:, :, n : n + 1], keys, values, None, False, layer.grouped))
+            x = expert.finish(x, torch.cat(ys, dim=2))
         self.lengths = [length + 1 for length in self.lengths]
         self.position = self.position + 1
         return model.logits(model.understand_norm(x))[0]

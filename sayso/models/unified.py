@@ -310,7 +310,6 @@ class UnifiedModel(nn.Module):
         empty = rows[:, :0]
         return self(Block(rows, empty, positions, positions[:, :0], causal=True), cache, valid)
 
-<<<<<<< HEAD
     def see(self, pixels: Tensor, start: Tensor, cache: Cache | None, dtype: torch.dtype) -> Output:
         """A picture through the vision tower: [B, channels, H, W] in −1..1, all of its rows at position `start` [B]."""
         assert self.vision is not None
@@ -319,14 +318,6 @@ class UnifiedModel(nn.Module):
         rows = torch.cat((marks[:, :1], rows, marks[:, 1:]), dim=1)
         positions = self._positions(start[:, None, None].expand(-1, rows.shape[1], 1))
         return self(Block(rows, rows[:, :0], positions, positions[:, :0], causal=False), cache)
-=======
-    def predict(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Tensor:
-        """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
-        return self.patch_out(self.draw(z, t, coordinates, start, cache).draw)
-
-    def draw(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
-        """Runs noisy patches z [B, P, patch_channels] at times t [B] after `cache`.
->>>>>>> main
 
     def draw(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
         """Patches z [B, P, patch_channels] at times t [B] (0 = a clean picture to look back on) after `cache`.
@@ -357,21 +348,12 @@ class UnifiedModel(nn.Module):
             assert self.spec.table_side is not None
             return F.embedding(coordinates[:, 0] * self.spec.table_side + coordinates[:, 1], self.places.weight).to(dtype)
         half = self.spec.width // 2
-<<<<<<< HEAD
         return torch.cat((sine_table(coordinates[:, 1], half), sine_table(coordinates[:, 0], half)), dim=-1).to(dtype)
 
     def mark_rows(self, count: int, dtype: torch.dtype) -> Tensor:
         """[count, 2, C] before and after a picture, or [count, 0, C] for a model without marks."""
         ids = torch.tensor(self.spec.marks or (), dtype=torch.long, device=self.embed.weight.device)
         return F.embedding(ids, self.embed.weight).to(dtype).expand(count, -1, -1)
-=======
-        table = torch.cat((sine_table(coordinates[:, 1], half), sine_table(coordinates[:, 0], half)), dim=-1)
-        rows = self.patch_in(rows) + table.to(dtype) + self.time(t, dtype)[:, None]
-        sequence = start[:, None, None].expand(-1, z.shape[1], 1)
-        positions = self._positions(torch.cat((sequence, coordinates.expand(len(z), -1, -1)), dim=-1))
-        empty = rows[:, :0]
-        return self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
->>>>>>> main
 
     def logits(self, rows: Tensor) -> Tensor:
         """Understand rows [B, U, C] → [B, U, vocab]."""

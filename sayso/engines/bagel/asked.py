@@ -49,7 +49,8 @@ def taken(ask: Ask, words: Words, glue: Glue, side: int, patch: int, vocab: int)
     settings = settled(bool(shown), ask.steps, ask.guidance, ask.options)
     draws = ask.want != "text"
     seen = tuple(_seen(image, glue, settings.released) for image in shown)
-    items, nth = [], 0
+    items: list[tuple[Piece, ...]] = []
+    nth = 0
     for part in parts:
         if isinstance(part, Text):
             if part.text.strip():

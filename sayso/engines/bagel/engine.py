@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sayso.engines.bagel.asked import Asked, taken
-from sayso.engines.bagel.contexts import Context, Contexts, Piece, lay
+from sayso.engines.bagel.contexts import Piece, lay
 from sayso.engines.bagel.glue import PATCH, Glue
 from sayso.engines.bagel.reading import Reader, Watch
 from sayso.engines.bagel.sampling import Job, StepWatch, branches_of, denoise
@@ -20,7 +20,7 @@ from sayso.engines.bagel.text import Words
 from sayso.engines.bagel.writing import Draft, write
 from sayso.errors import BadInput
 from sayso.models.codecs.vae import Autoencoder, from_tokens, to_bytes
-from sayso.models.packed import Packed
+from sayso.models.packed import Branch, Packed
 from sayso.models.stepping import Foreseen, Remembered, Replayed, Stepper, Whole
 from sayso.models.unified import Expert, UnifiedModel
 from sayso.types import Ability, Ask, Drew, Event, Picture, Preview, Said, Step, Thought
@@ -43,9 +43,9 @@ class Passes:
     graph: bool = False
     compiled: bool = False
 
-    def packed(self, model: UnifiedModel, branches: Sequence[object], grids: Sequence[tuple[int, int]], dtype: torch.dtype) -> Packed:
+    def packed(self, model: UnifiedModel, branches: Sequence[Branch], grids: Sequence[tuple[int, int]], dtype: torch.dtype) -> Packed:
         if not self.compiled:
-            return Packed(model, branches, grids, dtype)  # type: ignore[arg-type]
+            return Packed(model, branches, grids, dtype)
         project, finish = (torch.compile(half, dynamic=False, fullgraph=True) for half in (Expert.project, Expert.finish))
         return Packed(model, branches, grids, dtype, project, finish)  # type: ignore[arg-type]
 
@@ -66,7 +66,6 @@ class _Drawing:
     asked: Asked
     seed: int
     job: Job
-    remark: list[str] = field(default_factory=list)
 
 
 class BagelEngine:
@@ -147,8 +146,8 @@ class BagelEngine:
         drafts = []
         for n in which:
             a = asked[n]
-            context = lay(a.items, a.system, None, a.settings.released).whole
             noises = self._noises(a, self.draws(a.ask.seed))
+            context = lay(marked(a, n, 0), a.system, None, a.settings.released).whole
             cache = reader.cache(context, a.seen, noises)
             assert cache is not None
             limit = a.settings.think_pieces if a.ask.want != "text" else a.settings.answer_pieces
@@ -178,12 +177,11 @@ class BagelEngine:
         return [draws((1, channels, s.latent.shape[2] // factor, s.latent.shape[3] // factor)) for s in asked.seen]
 
     def _drawing(self, reader: Reader, asked: Asked, n: int, index: int, thought: Piece | None) -> _Drawing:
-        """Reads what one picture needs. Pieces of different asks, or of different noises, are told apart by their numbers."""
+        """Reads what one picture needs."""
         seed = (asked.ask.seed + index) % 2**63
         draws = self.draws(seed)
         noises = self._noises(asked, draws)
-        mark = n * 1000 + (index if any(x is not None for x in noises) else 0)
-        items = [tuple(piece if piece.kind == "text" else replace(piece, noise=mark) for piece in item) for item in asked.items]
+        items = marked(asked, n, index if any(x is not None for x in noises) else 0)
         contexts = lay(items, asked.system, thought, asked.settings.released)
         wanted = [c for c in (contexts.whole, contexts.wordless, contexts.pictureless) if c is not None]
         caches = {context: reader.cache(context, asked.seen, noises) for context in wanted}
@@ -244,6 +242,12 @@ class BagelEngine:
         return _opaque(to_bytes(self.coder.decode(F.interpolate(latent, small, mode="area")), rounded=True)[0], {"engine": self.name})
 
 
+def marked(asked: Asked, n: int, index: int) -> list[tuple[Piece, ...]]:
+    """An ask's items, its pictures told apart from other asks', and from those encoded with another picture's noise."""
+    mark = n * 1000 + index
+    return [tuple(piece if piece.kind == "text" else replace(piece, noise=mark) for piece in item) for item in asked.items]
+
+
 def _shows(step: int, steps: int, previews: int) -> bool:
     """Whether one of `previews` equally spaced moments falls on this step."""
     return step * (previews + 1) % steps < previews + 1 and previews > 0
@@ -261,6 +265,3 @@ def answer(text: str, thinking: bool) -> list[Event]:
     if thinking and mark:
         return [Thought(head.replace("<think>", "").strip()), Said(rest.strip())]
     return [Said(text.strip())]
-
-
-__all__ = ["BagelEngine", "Context", "Contexts", "Passes", "answer", "seeded"]

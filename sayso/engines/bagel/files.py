@@ -88,11 +88,11 @@ def _config(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
-            raise ValueError("it is not a table")
+            raise TypeError("it is not a table")
         return found
     except FileNotFoundError:
         raise BadWeights(f"{path.parent} lacks {path.name}; fetch the checkpoint's configuration too") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise BadWeights(f"{path} is damaged ({error}); fetch the file again") from error
 
 
@@ -125,7 +125,8 @@ def _autoencoder(entries: Mapping[str, Entry]) -> AutoencoderSpec:
             raise BadWeights(f"the autoencoder lacks {name}; it belongs to another architecture")
         return entries[name].shape[0]
 
-    channels, widths = rows("encoder.conv_in.weight"), []
+    channels = rows("encoder.conv_in.weight")
+    widths: list[int] = []
     while f"encoder.down.{len(widths)}.block.0.conv1.weight" in entries:
         widths.append(rows(f"encoder.down.{len(widths)}.block.0.conv1.weight"))
     blocks = sum(f"encoder.down.0.block.{i}.conv1.weight" in entries for i in range(16))

@@ -17,19 +17,13 @@ from sayso.engines import machine, quantise, stream
 from sayso.engines.bagel import files, text
 from sayso.engines.bagel.engine import BagelEngine, Passes
 from sayso.engines.bagel.glue import Glue
+from sayso.engines.bagel.settings import LOAD_OPTIONS
 from sayso.engines.offload import Visiting
 from sayso.errors import BadInput, CannotDo, SaysoError, Unknown
 from sayso.models.codecs.vae import Autoencoder
 from sayso.models.specs import AutoencoderSpec, UnifiedSpec
 from sayso.models.unified import UnifiedModel
 
-OPTIONS = {
-    "dtype": "type of the numbers: auto, bfloat16 or float32",
-    "quantise": "smaller weights: none, int8, int4 or fp8",
-    "offload": "layers stay in the host's memory and visit the device in turn: on or off",
-    "graph": "steps are recorded once and replayed, on NVIDIA cards: on or off",
-    "compile": "layers are compiled on first use: on or off",
-}
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -48,8 +42,8 @@ class How:
 def read_options(device: str | None, options: Mapping[str, object]) -> How:
     """Raises Unknown, BadInput for values, CannotDo for what this machine or the combination does not allow."""
     for name in options:
-        if name not in OPTIONS:
-            raise Unknown("option of bagel", name, tuple(OPTIONS))
+        if name not in LOAD_OPTIONS:
+            raise Unknown("option of bagel", name, tuple(LOAD_OPTIONS))
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if chosen.startswith("cuda") and not torch.cuda.is_available():
         raise CannotDo(f"there is no GPU for --device {chosen}; use cpu")

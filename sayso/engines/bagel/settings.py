@@ -1,4 +1,4 @@
-"""The settings of one ask to BAGEL, checked and complete. No torch in here."""
+"""The settings of one ask to BAGEL, checked and complete, and the names of the options for loading it. No torch in here."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ OPTIONS = {
     "as_released": "exactly as the published code behaves, quirks included: on or off",
 }
 
+LOAD_OPTIONS = {
+    "dtype": "type of the numbers: auto, bfloat16 or float32",
+    "quantise": "smaller weights: none, int8, int4 or fp8",
+    "offload": "layers stay in the host's memory and visit the device in turn: on or off",
+    "graph": "steps are recorded once and replayed, on NVIDIA cards: on or off",
+    "compile": "layers are compiled on first use: on or off",
+}
 
 @dataclass(frozen=True)
 class Settings:

@@ -36,11 +36,14 @@ class Qwen:
             raise BadWeights(f"{folder} lacks {Path(error.filename).name}; fetch the checkpoint's tokenizer files too") from None
         except Exception as error:  # the library raises bare exceptions
             raise BadWeights(f"the tokenizer in {folder} cannot be read ({error}); fetch its files again") from error
-        found = [self.inner.token_to_id(mark) for mark in (*TEXT_MARKS, *PICTURE_MARKS)]
-        if None in found:
-            raise BadWeights(f"the tokenizer in {folder} lacks the mark {(*TEXT_MARKS, *PICTURE_MARKS)[found.index(None)]}; "
-                             "it belongs to another model")
+        found = [self._mark(mark, folder) for mark in (*TEXT_MARKS, *PICTURE_MARKS)]
         self.marks, self.picture_marks = (found[0], found[1]), (found[2], found[3])
+
+    def _mark(self, mark: str, folder: Path) -> int:
+        number = self.inner.token_to_id(mark)
+        if number is None:
+            raise BadWeights(f"the tokenizer in {folder} lacks the mark {mark}; it belongs to another model")
+        return number
 
     def encode(self, text: str, released: bool = False) -> list[int]:
         """Ids without marks. A mark that a person types is plain text, except as released, where it acts as the mark."""
@@ -57,7 +60,8 @@ def _tokenizer(folder: Path) -> Tokenizer:
         return Tokenizer.from_file(str(whole))
     vocab = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
     rows = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
-    merges = [tuple(row.split(" ", 1)) for row in rows if row and not row.startswith("#version")]
+    pairs = [row.partition(" ") for row in rows if row and not row.startswith("#version")]
+    merges = [(first, second) for first, _, second in pairs]
     inner = Tokenizer(models.BPE(vocab, merges))
     inner.normalizer = normalizers.NFC()
     split = pre_tokenizers.Split(Regex(SPLIT), "isolated")

@@ -24,7 +24,8 @@ class Draft:
 
 
 def write(
-    model: UnifiedModel, drafts: Sequence[Draft], begin: int, end: int, dtype: torch.dtype, watch: Callable[[int, Tensor], None] | None = None
+    model: UnifiedModel, drafts: Sequence[Draft], begin: int, end: int, dtype: torch.dtype,
+    watch: Callable[[int, Tensor], None] | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Yields (which draft, piece) until each has said its end mark or reached its limit; marks are not yielded.
 

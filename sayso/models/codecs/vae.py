@@ -105,7 +105,7 @@ class Encoder(nn.Module):
         x = self.conv_in(x)
         for level in self.levels:
             x = level(x)
-            if level.resample is not None:  # one pixel of zeros at the right and the bottom
+            if isinstance(level.resample, nn.Conv2d):  # one pixel of zeros at the right and the bottom
                 x = level.resample(F.pad(x, (0, 1, 0, 1)))
         return self.conv_out(F.silu(self.norm_out(self.middle(x))))
 
@@ -126,7 +126,7 @@ class Decoder(nn.Module):
         x = self.middle(self.conv_in(x))
         for level in reversed(self.levels):  # level 0 has the full resolution
             x = level(x)
-            if level.resample is not None:
+            if isinstance(level.resample, nn.Conv2d):
                 x = level.resample(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return self.conv_out(F.silu(self.norm_out(x)))
 
