@@ -52,7 +52,8 @@ def test_every_place_that_writes_a_picture_is_known() -> None:
 def test_every_command_that_draws_is_walked_here() -> None:
     assert {command.name for command in COMMANDS} >= DRAWING
     source = {command.name: (ROOT / (command.module.replace(".", "/") + ".py")).read_text(encoding="utf-8") for command in COMMANDS}
-    asks = {name for name, text in source.items() if "respond(" in text and name not in ("eval world", "bench pocket")}
+    measured = ("eval ", "bench ")  # these measure an engine and give its pictures to nobody
+    asks = {name for name, text in source.items() if "respond(" in text and not name.startswith(measured)}
     assert asks == DRAWING, "a command lets an engine draw; walk it here, or seal it"
 
 
