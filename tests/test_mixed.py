@@ -62,14 +62,17 @@ def film() -> Reel:
 @pytest.mark.parametrize("task", TASKS, ids=lambda t: t.name)
 def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, pieces: Pieces, film: Reel) -> None:
     rng = random.Random(task.name)
-    for i in range(4):
-        desk = Desk(rng, world_of(CONFIG), (64, 64), "zh" if i == 3 else "en", film)
+    for i in range(5):
+        world, size = (world_of(CONFIG), (64, 64)) if i < 4 else (replace(world_of(CONFIG), aspects=(((106, 64), 1.0),)), (80, 48))
+        if i == 4 and task.name in mixed.SQUARE_ONLY:
+            continue
+        desk = Desk(rng, world, size, "zh" if i == 3 else "en", film)
         made = fill(task, desk, lambda text, width: len(pieces.encode(text)) <= width)
         assert len(made) == len(task.layout)
         for block, content in zip(task.layout, made, strict=True):
             assert isinstance(content, str) == isinstance(block, Words)
             if isinstance(content, np.ndarray):
-                assert content.shape == (64, 64, 4) and content.dtype == np.uint8
+                assert content.shape == (size[1], size[0], 4) and content.dtype == np.uint8
             elif isinstance(content, Scene):
                 assert not held_out(content)
         assert isinstance(task.layout[0], Words), "words, then a picture, and so on"
