@@ -17,7 +17,7 @@ from sayso.models import tokens
 from sayso.models.specs import pocket
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel, patch_coordinates
-from sayso.training import loop, mixed, reel, run, state
+from sayso.training import loop, mixed, reel, run, state, stream
 from sayso.training.config import MENUS, Stage, TrainConfig, planned
 from sayso.training.corpus import texts
 from sayso.training.mixed import Mixed, draft, group_loss, ready, sizes
@@ -254,3 +254,19 @@ def test_stages_keep_their_shapes(pieces: Pieces, atlas: Atlas, film: Reel) -> N
             assert all(float(w.mean()) == pytest.approx(1, abs=1e-4) for w in r.weights)
             assert len(r.patches) == sum(isinstance(b, Shot) for b in BY_NAME[g.task].layout)
     assert len(shapes) == len(TASKS)
+
+
+def test_workers_make_the_same_steps(pieces: Pieces) -> None:
+    plan_of_run = config((("draw", 0.5), ("edit", 0.25), ("think", 0.25)), batch=16)
+    running = mixed.stream_of(plan_of_run, pieces, 1)
+    assert isinstance(running, mixed.MixedStream)
+    try:
+        steps = running.steps(4, replace(STAGE, batch=16))
+        for wanted in (4, 5):
+            at, got = next(steps)
+            shape = stream.grid_of(plan_of_run, STAGE, wanted)
+            here = draft(plan_of_run, replace(STAGE, batch=16), wanted, world_of(plan_of_run), pieces, shape, None)
+            assert at == wanted and fingerprint(got) == fingerprint(here)
+    finally:
+        running.close()
+    assert not isinstance(mixed.stream_of(config(MENUS["draw"]), pieces, 1), mixed.MixedStream)
