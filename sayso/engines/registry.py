@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from pathlib import Path
 
 import pluggy
 
 from sayso import hooks
-from sayso.engines import header
+from sayso.engines import checkpoints, header
 from sayso.errors import BadInput, Unknown
-from sayso.hooks import EngineInfo, hookimpl
+from sayso.hooks import EngineInfo, Fit, hookimpl
 from sayso.types import Ability, Engine
 
 DEFAULT = "pocket"
@@ -35,6 +37,35 @@ def _load_fake(device: str | None) -> Engine:
     return fake.load(device)
 
 
+def _load_bagel(device: str | None, weights: Path | None = None, options: Mapping[str, object] | None = None) -> Engine:
+    from sayso.engines.bagel import load
+
+    return load.load(device, weights, options)
+
+
+def _fit_bagel() -> list[Fit]:
+    from sayso.engines.bagel import fit
+
+    return fit.ways()
+
+
+def _bagel() -> EngineInfo:
+    from sayso.engines.bagel import settings
+
+    return EngineInfo(
+        name="bagel",
+        summary="BAGEL-7B-MoT: draws, edits, answers questions and thinks first; wants a graphics card",
+        abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.REFERENCES, Ability.ASK, Ability.THINK}),
+        load=_load_bagel,
+        missing=lambda: checkpoints.missing("bagel"),
+        prompt_limit=32_000,
+        options=frozenset(settings.OPTIONS),
+        tune=_load_bagel,
+        load_options=settings.LOAD_OPTIONS,
+        fit=_fit_bagel,
+    )
+
+
 class BuiltIn:
     """Our own engines, offered exactly as a plugin would offer them."""
 
@@ -56,6 +87,7 @@ class BuiltIn:
                 load=_load_fake,
                 missing=lambda: None,
             ),
+            _bagel(),
         ]
 
 
