@@ -113,7 +113,7 @@ def test_the_path_is_learnt_and_a_stride_becomes_two_halves(pieces: Pieces, batc
 
     student.load_state_dict(weights)
     with torch.no_grad():
-        assert apart(student) < 0.7 * apart(first)
+        assert apart(student) < 0.88 * apart(first)
 
 
 def test_strides_of_nought_are_the_teachers_and_gradients_stay_in_the_student(pieces: Pieces, batch: list[Batch]) -> None:

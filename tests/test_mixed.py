@@ -17,7 +17,7 @@ from sayso.models import tokens
 from sayso.models.specs import pocket
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel, patch_coordinates
-from sayso.training import loop, mixed, reel, run, state
+from sayso.training import loop, mixed, reel, run, state, stream
 from sayso.training.config import MENUS, Stage, TrainConfig, planned
 from sayso.training.corpus import texts
 from sayso.training.mixed import Mixed, draft, group_loss, ready, sizes
@@ -62,14 +62,17 @@ def film() -> Reel:
 @pytest.mark.parametrize("task", TASKS, ids=lambda t: t.name)
 def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, pieces: Pieces, film: Reel) -> None:
     rng = random.Random(task.name)
-    for i in range(4):
-        desk = Desk(rng, world_of(CONFIG), (64, 64), "zh" if i == 3 else "en", film)
+    for i in range(5):
+        world, size = (world_of(CONFIG), (64, 64)) if i < 4 else (replace(world_of(CONFIG), aspects=(((106, 64), 1.0),)), (80, 48))
+        if i == 4 and task.name in mixed.SQUARE_ONLY:
+            continue
+        desk = Desk(rng, world, size, "zh" if i == 3 else "en", film)
         made = fill(task, desk, lambda text, width: len(pieces.encode(text)) <= width)
         assert len(made) == len(task.layout)
         for block, content in zip(task.layout, made, strict=True):
             assert isinstance(content, str) == isinstance(block, Words)
             if isinstance(content, np.ndarray):
-                assert content.shape == (64, 64, 4) and content.dtype == np.uint8
+                assert content.shape == (size[1], size[0], 4) and content.dtype == np.uint8
             elif isinstance(content, Scene):
                 assert not held_out(content)
         assert isinstance(task.layout[0], Words), "words, then a picture, and so on"
@@ -251,3 +254,19 @@ def test_stages_keep_their_shapes(pieces: Pieces, atlas: Atlas, film: Reel) -> N
             assert all(float(w.mean()) == pytest.approx(1, abs=1e-4) for w in r.weights)
             assert len(r.patches) == sum(isinstance(b, Shot) for b in BY_NAME[g.task].layout)
     assert len(shapes) == len(TASKS)
+
+
+def test_workers_make_the_same_steps(pieces: Pieces) -> None:
+    plan_of_run = config((("draw", 0.5), ("edit", 0.25), ("think", 0.25)), batch=16)
+    running = mixed.stream_of(plan_of_run, pieces, 1)
+    assert isinstance(running, mixed.MixedStream)
+    try:
+        steps = running.steps(4, replace(STAGE, batch=16))
+        for wanted in (4, 5):
+            at, got = next(steps)
+            shape = stream.grid_of(plan_of_run, STAGE, wanted)
+            here = draft(plan_of_run, replace(STAGE, batch=16), wanted, world_of(plan_of_run), pieces, shape, None)
+            assert at == wanted and fingerprint(got) == fingerprint(here)
+    finally:
+        running.close()
+    assert not isinstance(mixed.stream_of(config(MENUS["draw"]), pieces, 1), mixed.MixedStream)

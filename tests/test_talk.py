@@ -3,6 +3,7 @@ untrained (what they draw is noise), except where a test teaches them one thing 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -22,8 +23,9 @@ from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel, patch_coordinates
 from sayso.training.corpus import texts
 from sayso.training.mixed import text_loss
+from sayso.training.tasks import relook_words
 from sayso.types import Ability, Ask, Drew, Message, Picture, Preview, Said, Step, Text, Thought
-from sayso.world import art, looks, masks, plan
+from sayso.world import alley, art, looks, masks, plan, solids
 
 ALL = frozenset(Ability) - {Ability.VIDEO}
 PLAN = "canvas 64x64 solid #f7d020\nfox flat 10 10 60 60"
@@ -227,6 +229,30 @@ def test_a_persons_own_plan_is_kept_to(engine: PocketEngine) -> None:
     final = events[-1]
     assert isinstance(final, Drew) and final.picture.origin["plan"] == PLAN
     assert final.picture.pixels.tobytes() != drawn(engine, ask(says("a fox"))).tobytes()
+
+
+def test_what_it_was_trained_with_is_not_remarked_on(engine: PocketEngine, pieces: Pieces) -> None:
+    rng = random.Random(0)
+    place, _ = alley.sample_alley(rng)
+    spoken = [relook_words(look, rng, language) for look in looks.LOOKS for language in ("en", "zh")]
+    spoken += [
+        "get rid of the leftmost fox",
+        "go back to the picture before, and remove the car",
+        "extend the picture",
+        "画出周围",
+        "撤销刚才的修改，去掉狗",
+    ]
+    for language in ("en", "zh"):
+        spoken += [solids.caption(solids.sample_solid(rng, kind), rng, language) for kind in solids.KINDS]
+        spoken += [
+            alley.caption(place, rng, language),
+            *(alley.instruction(s, rng, language) for s in alley.STEPS),
+            solids.instruction(60, rng, language),
+        ]
+    assert [(s, r) for s in spoken for r in engine.remarks(s) if "words" in r] == []
+    few = made(pieces, {Ability.DRAW}, looks=[])
+    assert any("woodcut" in r for r in few.remarks("a dog, woodcut")) and any("alley" in r for r in few.remarks("an alley"))
+    assert any("blorbified" in r for r in engine.remarks("a blorbified dog"))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

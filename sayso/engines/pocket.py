@@ -17,7 +17,7 @@ from sayso.engines import checkpoint, context, header, keeping
 from sayso.engines.context import Context, Row
 from sayso.engines.keeping import resized
 from sayso.engines.sampling import Known, Sampling, draw, draw_after
-from sayso.engines.talk import Talk, understood
+from sayso.engines.talk import Talk, familiar, understood
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
 from sayso.models.codecs.pixels import decode, encode, patchify
 from sayso.models.specs import CanvasSpec, UnifiedSpec
@@ -25,7 +25,7 @@ from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel, patch_coordinates
 from sayso.models.upscale import Upscaler, UpscaleSpec, enlarge_plainly
 from sayso.types import Ability, Ask, Drew, Event, Picture, Preview, Said, Step, Thought
-from sayso.world import art, lexicon, looks, masks, plan
+from sayso.world import art, lexicon, masks, plan
 
 STEPS, GUIDANCE = 16, 5.0
 BATCH = 8  # pictures drawn together
@@ -324,8 +324,7 @@ class PocketEngine:
         found = lexicon.mentions(prompt)
         strange = sorted({m.slug for m in found} - self.concepts)
         out = [f'this model was not trained on "{art.concept(s).en[0]}"; it is drawn as best it can' for s in strange[:8]]
-        said = {word for name in self.looks for phrase in looks.look(name).en for word in phrase.split()}
-        if unknown := [word for word in lexicon.unknown_words(prompt) if word.lower() not in said]:
+        if unknown := [word for word in lexicon.unknown_words(prompt) if not familiar(word, self.abilities, self.looks)]:
             listed = ", ".join(f'"{w}"' for w in unknown[:8])
             out.append(f"words this model does not know: {listed}; see `sayso concepts` for what it can draw")
         limit = PLAN_LIMIT if Ability.THINK in self.abilities else self.text_limit

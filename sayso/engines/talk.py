@@ -15,7 +15,7 @@ import numpy as np
 
 from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.types import Ability, Ask, Picture, Text
-from sayso.world import colours, looks, plan, wording
+from sayso.world import alley, colours, looks, plan, solids, wording
 from sayso.world.scene import STYLES
 
 WINDOW = 3  # pictures that the model was trained to see before the one it draws
@@ -57,6 +57,17 @@ def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection
     if wants == "text":
         pairs = _asked_about(ask, pairs, prompt)
     return Talk(tuple(pairs[-WINDOW:]), prompt, wants, ask.think, _own_plan(ask, abilities), ask.mask, chinese)
+
+
+def familiar(word: str, abilities: Collection[Ability], known_looks: Collection[str]) -> bool:
+    """Whether a word that names nothing in the drawn world is one that these weights were trained with all the same."""
+    phrases = [phrase for name in known_looks for phrase in (*looks.look(name).en, *looks.look(name).zh)]
+    if Ability.VIEWS in abilities:
+        phrases += [*solids.NAMES_EN.values(), *solids.NAMES_ZH.values(), *solids.POSE_EN, *solids.POSE_ZH]
+    if Ability.WALK in abilities:
+        phrases += [*alley.PLACE_EN, *alley.PLACE_ZH]
+    low = word.lower()
+    return any(low in re.split(r"[\s-]+", phrase.lower()) or (not low.isascii() and low in phrase) for phrase in phrases)
 
 
 def _pairs(ask: Ask) -> tuple[list[tuple[str, Picture]], str]:

@@ -108,7 +108,7 @@ class TrainConfig:
     aspects: bool  # train the four oblong canvases as well
     tasks: tuple[tuple[str, float], ...] = MENUS["draw"]
     text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
-    reel: tuple[int, int] = (400, 240)  # turntables and walks drawn ahead, where those are tasks
+    reel: tuple[int, int] = (120, 60)  # turntables and walks drawn ahead, where those are tasks
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

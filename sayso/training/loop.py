@@ -204,12 +204,13 @@ def samples(run: Run, out: Path) -> None:
 
 
 def compile_layers(run: Run) -> None:
-    """Compiles layer by layer: one short compilation for each shape, shared by all layers."""
+    """Compiles layer by layer, shared by all layers: one short compilation for each shape of the draw task; a run of many
+    tasks has some sixty shapes, which a few graphs with open sizes serve together."""
     import torch._dynamo
 
     torch._dynamo.config.cache_size_limit = 256
     for layer in run.model.layers:
-        layer.compile(dynamic=False)
+        layer.compile(dynamic=not mixed.plain(run.config))
 
 
 def _finite(loss: torch.Tensor, step: int) -> float:

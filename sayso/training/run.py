@@ -153,7 +153,7 @@ def _begun(args: argparse.Namespace, device: torch.device) -> Run:
             aspects=True,
         )
         if args.tasks is not None:
-            config = replace(config, tasks=shares(args.tasks))
+            config = replace(config, tasks=shares(args.tasks), reel=(400, 240) if gpu else config.reel)
         if args.start is not None:
             current = loop.begin_from(args.out, config, args.start, device)
         else:

@@ -122,7 +122,7 @@ def _styled(desk: Desk, scene: Scene) -> tuple[looks.Look, np.ndarray, np.ndarra
     look = desk.rng.choice(looks.LOOKS)
     width, height = desk.size
     scale = max(1, looks.SHORT // min(desk.size))
-    plain = render(scene, width * scale, height * scale)
+    plain = render(replace(scene, width=width, height=height), width * scale, height * scale)
     return look, small(plain, width, height), small(looks.put_on(look.name, plain), width, height)
 
 
@@ -221,7 +221,7 @@ def _outpaint(desk: Desk, scene: Scene) -> list[Content]:
     rng, (width, height) = desk.rng, desk.size
     x0, y0 = 0.35 * rng.random(), 0.35 * rng.random()
     mask = masks.border((x0, y0, 1 - 0.35 * rng.random(), 1 - 0.35 * rng.random()), width, height)
-    before = render(scene, width, height).copy()
+    before = render(replace(scene, width=width, height=height)).copy()
     before[mask] = 0
     said = rng.choice(_WIDER_EN if desk.language == "en" else _WIDER_ZH)
     if rng.random() < 0.5:

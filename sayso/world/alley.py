@@ -257,13 +257,16 @@ _MOOD_EN, _MOOD_ZH = (
     {"day": "by day", "evening": "in the evening", "night": "at night"},
     {"day": "白天", "evening": "傍晚", "night": "夜里"},
 )
+PLACE_EN = tuple(
+    f"{words} {mood}" for words in ("an alley", "an alley between brick houses", "walking down an alley") for mood in _MOOD_EN.values()
+)
+PLACE_ZH = tuple(f"{mood}的一条小巷" for mood in _MOOD_ZH.values())
 
 
 def caption(alley: Alley, rng: random.Random, language: str) -> str:
     """ "an alley between brick houses in the evening"."""
-    if language == "zh":
-        return f"{_MOOD_ZH[alley.mood]}的一条小巷"
-    return rng.choice(("an alley {}", "an alley between brick houses {}", "walking down an alley {}")).format(_MOOD_EN[alley.mood])
+    said, mood = (PLACE_ZH, _MOOD_ZH[alley.mood]) if language == "zh" else (PLACE_EN, _MOOD_EN[alley.mood])
+    return rng.choice([words for words in said if mood in words])
 
 
 def instruction(step: str, rng: random.Random, language: str) -> str:

@@ -296,19 +296,17 @@ NAMES_ZH = {
 }
 
 
+POSE_EN = ("{thing}, {one} and {two}, 3d model, seen from the front", "a 3d model of {thing} in {one} and {two}, front view")
+POSE_ZH = ("{thing}，{one}和{two}，立体模型，从正面看",)
+
+
 def caption(solid: Solid, rng: random.Random, language: str) -> str:
-    """ "a toy car, red and blue, seen from the front"."""
+    """ "a toy car, red and blue, 3d model, seen from the front"."""
     word = {c.hex: c for c in ITEM_COLOURS}
     one, two = word[solid.colour], word[solid.second]
     if language == "zh":
-        return f"{NAMES_ZH[solid.kind]}，{one.zh[0]}和{two.zh[0]}，立体模型，从正面看"
-    name = NAMES_EN[solid.kind]
-    return rng.choice(
-        (
-            f"{name}, {one.en[0]} and {two.en[0]}, 3d model, seen from the front",
-            f"a 3d model of {name} in {one.en[0]} and {two.en[0]}, front view",
-        )
-    )
+        return rng.choice(POSE_ZH).format(thing=NAMES_ZH[solid.kind], one=one.zh[0], two=two.zh[0])
+    return rng.choice(POSE_EN).format(thing=NAMES_EN[solid.kind], one=one.en[0], two=two.en[0])
 
 
 def instruction(degrees: int, rng: random.Random, language: str) -> str:
