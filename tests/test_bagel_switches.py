@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sayso.engines import quantise
 from sayso.engines.bagel import load, reference
 from sayso.engines.bagel.contexts import Context, Piece, lay
-from sayso.engines.bagel.engine import BagelEngine, Passes
+from sayso.engines.bagel.engine import BagelEngine, Passes, compiled_halves
 from sayso.engines.bagel.reading import Reader
 from sayso.engines.bagel.sampling import branches_of
 from sayso.engines.bagel.settings import settled
@@ -214,9 +214,11 @@ def test_compiled_halves_are_whole_graphs_and_equal_eager_ones(engine: BagelEngi
 
     exact = final(engine, DRAWING)
     plain = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda work, **more: plain(work, backend=backend, **more))
+    monkeypatch.setattr(torch, "compile", lambda work, **more: plain(work, backend=backend, fullgraph=True, **more))
+    compiled_halves.cache_clear()
     monkeypatch.setattr(engine, "passes", Passes(compiled=True))
     close(final(engine, DRAWING), exact)
+    compiled_halves.cache_clear()
     assert 0 < len(graphs) <= 8  # two halves, marks and patches, guided and not; never one for each layer
 
 

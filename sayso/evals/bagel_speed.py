@@ -170,7 +170,8 @@ def figures(args: argparse.Namespace, engine: BagelEngine, extra: dict[str, obje
             rows.append({"way": f"sayso reuse={reuse} (lossy)", "seconds": timed(engine, lambda: drawn(engine, changed), args.rounds),  # noqa: B023
                          "passes": engine.whole_passes, "rms": rms})
     if args.plain:
-        released = ask_of(args, {**extra, "as_released": True})
+        points = argparse.Namespace(**{**vars(args), "steps": args.steps + 1})  # as released, steps are points of the grid
+        released = ask_of(points, {**extra, "as_released": True})
         for cached, way in ((True, "published schedule, contexts cached"), (False, "published schedule, nothing cached")):
             took = timed(engine, lambda: plainly(engine, released, cached), max(1, args.rounds // 2))  # noqa: B023
             rows.append({"way": way, "seconds": took, "ratio": took / seconds})
