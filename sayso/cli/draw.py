@@ -112,8 +112,8 @@ class Gate:
         self.pass_("output", ask, event.picture)
         origin = event.picture.origin
         settings = {"steps": ask.steps, "guidance": ask.guidance, "style": ask.style, "background": ask.background, "finish": ask.finish}
-        apart = ("engine", "weights", "seed")
-        given = {name: value for name, value in ({**settings, **origin}).items() if value is not None and name not in apart}
+        apart = ("engine", "weights", "seed")  # they have places of their own
+        given = {name: value for name, value in {**settings, **origin}.items() if value is not None and name not in apart}
         prompt = "\n".join(part.text for message in ask.messages for part in message.parts if isinstance(part, Text))
         action: Literal["created", "edited"] = "edited" if self.parents else "created"
         record = Record(action, str(origin.get("engine", engine)), str(origin.get("weights", "")), event.seed, prompt, given, self.parents)

@@ -35,6 +35,7 @@ COMMANDS = (
     Command("policy", "what is not drawn, and how a prompt fares", "sayso.cli.policy"),
     Command("train", "train a model in the drawn world", "sayso.training.run"),
     Command("train finisher", "train the upscaler that finishes pictures", "sayso.training.finish_run"),
+    Command("distil", "weights that draw in few steps and without guidance", "sayso.training.distil_run"),
     Command("eval world", "the score of a model on held-out prompts", "sayso.evals.world"),
     Command("eval judge", "how right the judge is on pictures whose content is known", "sayso.evals.judge"),
     Command("eval trust", "how well copies are found again after what happens to pictures", "sayso.evals.trust"),

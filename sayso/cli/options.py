@@ -143,7 +143,7 @@ def take(parser: argparse.ArgumentParser) -> None:
 def making(parser: argparse.ArgumentParser) -> None:
     """The options of every command that makes pictures."""
     add = parser.add_argument
-    add("-o", "--output", metavar="FILE", type=output, help="file (.png, .webp, .jpg, .avif, .gif) or folder to write to; default: named by prompt")
+    add("-o", "--output", metavar="FILE", type=output, help="file (.png, .webp, .jpg, .avif, .gif) or folder; default: named by prompt")
     add("--size", metavar="WxH", type=size, help=f"pixels; multiples of {MULTIPLE} from {SMALLEST} to {LARGEST}; default: the engine's own")
     add("--seed", type=seed, default=0, help='whole number or "random"; same seed, same picture; default 0')
     add("--steps", type=whole("steps", 1, 200), help="1 to 200; default: the engine's own")

@@ -245,9 +245,10 @@ class TimeEmbedding(nn.Module):
 
 
 class UnifiedModel(nn.Module):
-    """See the module's docstring. `forward` runs one block; `read`, `see` and `predict` make blocks and call it."""
+    """See the module's docstring. `forward` runs one block; `read`, `see`, `show` and `draw` make blocks and call it."""
 
-    def __init__(self, spec: UnifiedSpec):
+    def __init__(self, spec: UnifiedSpec, strides: bool = False):
+        """`strides`: the draw expert is told how long the sampler's step is, as weights distilled to few steps need."""
         super().__init__()
         self.spec = spec
         self.embed = nn.Embedding(spec.vocab, spec.width)
@@ -256,6 +257,7 @@ class UnifiedModel(nn.Module):
         self.draw_norm = RMSNorm(spec.width, spec.norm_eps)
         self.head = None if spec.tied_head else Linear(spec.width, spec.vocab, bias=False)
         self.time = TimeEmbedding(spec.width, spec.time_scale)
+        self.stride = TimeEmbedding(spec.width, spec.time_scale) if strides else None
         inner = spec.bottleneck
         self.squeeze = None if inner is None else Linear(spec.patch_channels, inner, bias=False)
         self.patch_in = Linear(inner or spec.patch_channels, spec.width)
@@ -270,7 +272,7 @@ class UnifiedModel(nn.Module):
                 if name.endswith("bias"):
                     nn.init.zeros_(parameter)
                 continue
-            if name.endswith(("o_proj.weight", "down_proj.weight")) or name == "patch_out.weight":
+            if name.endswith(("o_proj.weight", "down_proj.weight")) or name in ("patch_out.weight", "stride.fc2.weight"):
                 nn.init.zeros_(parameter)
             elif name == "embed.weight":
                 nn.init.normal_(parameter, std=0.25, generator=generator)
@@ -319,23 +321,35 @@ class UnifiedModel(nn.Module):
         positions = self._positions(start[:, None, None].expand(-1, rows.shape[1], 1))
         return self(Block(rows, rows[:, :0], positions, positions[:, :0], causal=False), cache)
 
-    def draw(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
-        """Patches z [B, P, patch_channels] at times t [B] (0 = a clean picture to look back on) after `cache`.
+    def predict(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+    ) -> Tensor:
+        """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
+        return self.patch_out(self.draw(z, t, coordinates, start, cache, stride).draw)
 
-        `coordinates` [P, 2] from `where`; `start` [B]: the sequence position of the picture and of its marks.
+    def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Cache:
+        """Clean patches x [B, P, patch_channels] become context: the cache with them, as a picture at time 0, at its end."""
+        return self.draw(x, torch.zeros(len(x), device=x.device), coordinates, start, cache).cache
+
+    def draw(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+    ) -> Output:
+        """Runs patches z [B, P, patch_channels] at times t [B] (0 = a clean picture to look back on) after `cache`.
+
+        `coordinates` [P, 2] from `where`; `start` [B]: the sequence position of the picture and of its marks. `stride` [B]:
+        how much time the sampler's step takes, for weights that were distilled to few steps (None: an infinitely small one).
         """
         rows = self.patch_in(z if self.squeeze is None else self.squeeze(z))
-        rows = rows + self.place_rows(coordinates, z.dtype) + self.time(t, z.dtype)[:, None]
+        when = self.time(t, z.dtype)
+        if self.stride is not None and stride is not None:
+            when = when + self.stride(stride, z.dtype)
+        rows = rows + self.place_rows(coordinates, z.dtype) + when[:, None]
         marks = self.mark_rows(len(z), z.dtype)
         sequence = start[:, None, None].expand(-1, marks.shape[1] + z.shape[1], 1)
         places = F.pad(coordinates.float(), (0, 0, marks.shape[1], 0)).expand(len(z), -1, -1)
         positions = self._positions(torch.cat((sequence, places), dim=-1))
         U = marks.shape[1]
         return self(Block(marks, rows, positions[:, :U], positions[:, U:], causal=False), cache)
-
-    def predict(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Tensor:
-        """`draw` and the head's output for its patches, of the shape of z."""
-        return self.patch_out(self.draw(z, t, coordinates, start, cache).draw)
 
     def where(self, rows: int, columns: int) -> Tensor:
         """The coordinates [rows · columns, 2] of a picture's patches in the form this model takes."""
