@@ -29,7 +29,7 @@ def parity() -> Path | None:
 
 def shapes() -> dict[str, tuple[int, ...]]:
     """Released names of everything but the autoencoder."""
-    out: dict[str, tuple[int, ...]] = {"language_model.model.embed_tokens.weight": (VOCAB, WIDTH), "language_model.lm_head.weight": (VOCAB, WIDTH)}
+    out: dict[str, tuple[int, ...]] = {f"language_model.{name}.weight": (VOCAB, WIDTH) for name in ("model.embed_tokens", "lm_head")}
     for e in ("", "_moe_gen"):
         out[f"language_model.model.norm{e}.weight"] = (WIDTH,)
         for n in range(LAYERS):
@@ -48,7 +48,8 @@ def shapes() -> dict[str, tuple[int, ...]]:
     for n in range(EYES_LAYERS):
         at = f"{eyes}encoder.layers.{n}."
         pairs |= {f"{at}self_attn.{name}_proj": (EYES, EYES) for name in ("q", "k", "v", "out")}
-        pairs |= {f"{at}mlp.fc1": (EYES_HIDDEN, EYES), f"{at}mlp.fc2": (EYES, EYES_HIDDEN), f"{at}layer_norm1": (EYES,), f"{at}layer_norm2": (EYES,)}
+        pairs |= {f"{at}mlp.fc1": (EYES_HIDDEN, EYES), f"{at}mlp.fc2": (EYES, EYES_HIDDEN)}
+        pairs |= {f"{at}layer_norm{i}": (EYES,) for i in (1, 2)}
     for name, shape in pairs.items():
         out[f"{name}.weight"], out[f"{name}.bias"] = shape, shape[:1]
     return {**out, f"{eyes}embeddings.position_embedding.weight": (EYES_SIDE**2, EYES), "vit_pos_embed.pos_embed": (EYES_SIDE**2, WIDTH),
@@ -76,7 +77,7 @@ def coder_shapes() -> dict[str, tuple[int, ...]]:
             residual(f"{half}.mid.block_{n}", widths[-1])
         norms[f"{half}.mid.attn_1.norm"] = widths[-1]
         convs.update({f"{half}.mid.attn_1.{name}": (widths[-1], widths[-1], 1) for name in ("q", "k", "v", "proj_out")})
-    out = {f"{name}.weight": (o, i, side, side) for name, (o, i, side) in convs.items()}
+    out: dict[str, tuple[int, ...]] = {f"{name}.weight": (o, i, side, side) for name, (o, i, side) in convs.items()}
     out |= {f"{name}.bias": (o,) for name, (o, _, _) in convs.items()}
     return {**out, **{f"{name}.{leaf}": (channels,) for name, channels in norms.items() for leaf in ("weight", "bias")}}
 

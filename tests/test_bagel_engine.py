@@ -65,8 +65,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         os.symlink(FIXTURES / name, where / name)
     sizes = {ours: {"largest": tiny[theirs]["max"], "smallest": tiny[theirs]["min"], "stride": tiny[theirs]["stride"],
                     "area": tiny[theirs]["max_pixels"]} for ours, theirs in (("latent", "vae_transform"), ("vision", "vit_transform"))}
-    glue = {"tokenizer": "ids", "marks": [290, 291], "picture_marks": [292, 293], **sizes, "draw_first": words(think["gen_system_prompt"]).text,
-            "answer_first": words(think["vlm_system_prompt"]).text}
+    glue = {"tokenizer": "ids", "marks": [290, 291], "picture_marks": [292, 293], **sizes,
+            "draw_first": words(think["gen_system_prompt"]).text, "answer_first": words(think["vlm_system_prompt"]).text}
     (where / "sayso.json").write_text(json.dumps({"bagel": glue}))
     return where
 
@@ -135,8 +135,8 @@ def agrees(steps: Steps, f: dict[str, Tensor], name: str) -> None:
         close(torch.stack(rows), f[f"{name}.{theirs}"])
 
 
-NAMES_C = ["nocfg", "global", "channel", "text_channel", "global_img1.5", "text_channel_img1.5", "global_interval0.6", "global_interval_hi0.8",
-           "global_min0.7", "channel_min1", "img_only", "shift1_n6"]
+NAMES_C = ["nocfg", "global", "channel", "text_channel", "global_img1.5", "text_channel_img1.5", "global_interval0.6",
+           "global_interval_hi0.8", "global_min0.7", "channel_min1", "img_only", "shift1_n6"]
 
 
 @pytest.mark.parametrize("name", NAMES_C)
@@ -213,7 +213,9 @@ def test_the_autoencoder(engine: BagelEngine) -> None:
 def test_interleaved(engine: BagelEngine, name: str) -> None:
     f, settings = tensors("f_interleaved"), info("f_interleaved")[name]
     one, two, first, second = shown(f["image_1_uint8"]), shown(f["image_2_uint8"]), words(f["text_1"]), words(f["text_2"])
-    parts: tuple[Part, ...] = {"two_images": (one, first, two, second), "two_images_adjacent": (one, two, second), "image_last": (first, one)}[name]
+    orders: dict[str, tuple[Part, ...]] = {"two_images": (one, first, two, second), "two_images_adjacent": (one, two, second),
+                                           "image_last": (first, one)}
+    parts = orders[name]
     events, steps = follow(engine, parts, settings, seed=settings["seed"])
     close(steps.z[0], f[f"{name}.init_noise"])
     agrees(steps, f, name)
@@ -228,7 +230,8 @@ def answered(engine: BagelEngine, ask: Ask) -> tuple[list[Event], Tensor]:
     return events, torch.stack(logits)
 
 
-ANSWERS = [("a_text_prefill", "greedy_ids", "greedy_step_logits", 10, False), ("b_understanding", "greedy_ids", "greedy_step_logits", 12, False),
+ANSWERS = [("a_text_prefill", "greedy_ids", "greedy_step_logits", 10, False),
+           ("b_understanding", "greedy_ids", "greedy_step_logits", 12, False),
            ("b_understanding", "driver_greedy_ids", "driver_step_logits", 12, True),
            ("f_interleaved", "understand_two.text_ids", "understand_two.step_logits", 9, True)]
 
@@ -326,7 +329,8 @@ def test_resizing_and_values() -> None:
     sizes = f["input_wh"].tolist()
     for name, rule in rules.items():
         assert [list(rule.size(w, h))[::-1] for w, h in sizes] == f[f"{name}.out_hw"].tolist(), name
-    assert [list(rules["vlm_980_378_14_2007040"].size(w, h, 4))[::-1] for w, h in sizes] == f["vlm_980_378_14_2007040.out_hw_imgnum4"].tolist()
+    four = [list(rules["vlm_980_378_14_2007040"].size(w, h, 4))[::-1] for w, h in sizes]
+    assert four == f["vlm_980_378_14_2007040.out_hw_imgnum4"].tolist()
     twice = [rules["vae_1024_512_16"].size(*rules["vae_1024_512_16"].size(w, h)) for w, h in sizes]
     assert [[h, w] for w, h in twice] == f["vae_1024_512_16.applied_twice_out_hw"].tolist()
     for name in ("pixels", "pixels_down"):

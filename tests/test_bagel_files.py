@@ -56,7 +56,8 @@ def test_every_tensor_of_the_release_has_its_place() -> None:
     released = json.loads((parity / "official_7b_parameters.json").read_text())
     with torch.device("meta"):
         model, coder = UnifiedModel(BAGEL_7B), Autoencoder(FLUX_AUTOENCODER)
-    for file, ours, rename, count in (("ema.safetensors", model, names.bagel, 1223), ("ae.safetensors", coder, names.flux_autoencoder, 244)):
+    for file, ours, rename, count in (("ema.safetensors", model, names.bagel, 1223),
+                                      ("ae.safetensors", coder, names.flux_autoencoder, 244)):
         theirs = {rename(name): tuple(shape) for name, shape in released[file].items()}
         assert len(released[file]) == len(theirs) == count and theirs == files.shapes(ours)
     assert sum(p.numel() for p in model.parameters()) == 14_607_260_128
@@ -110,9 +111,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown type": (lambda f: header_says(f / "ema.safetensors", b'"F32"', b'"Q32"'), "unknown type"),
     "a tensor is missing": (lambda f: rewrite(f / "ema.safetensors", lambda t: t.pop("time_embedder.mlp.0.bias")), "lacks the tensor"),
     "a tensor too many": (lambda f: rewrite(f / "ema.safetensors", lambda t: t.update(strange=torch.zeros(1))), "unknown tensor strange"),
-    "another shape": (lambda f: rewrite(f / "ema.safetensors", lambda t: t.update({"vae2llm.bias": torch.zeros(5)})), r"vae2llm.bias has shape \[5\]"),
-    "a table that is no square": (lambda f: rewrite(f / "ema.safetensors", lambda t: t.update({"latent_pos_embed.pos_embed": torch.zeros(10, 32)})),
-                                  "no square"),
+    "another shape": (lambda f: rewrite(f / "ema.safetensors", lambda t: t.update({"vae2llm.bias": torch.zeros(5)})),
+                      r"vae2llm.bias has shape \[5\]"),
+    "a table that is no square": (
+        lambda f: rewrite(f / "ema.safetensors", lambda t: t.update({"latent_pos_embed.pos_embed": torch.zeros(10, 32)})), "no square"),
     "autoencoder of another kind": (lambda f: rewrite(f / "ae.safetensors", lambda t: t.pop("decoder.conv_in.bias")), "lacks the tensor"),
     "weights are missing": (lambda f: (f / "ema.safetensors").unlink(), "lacks ema.safetensors"),
     "autoencoder is missing": (lambda f: (f / "ae.safetensors").unlink(), "lacks ae.safetensors"),
@@ -141,7 +143,8 @@ def test_too_little_memory_is_said_before_it_is_taken(folder: Path, monkeypatch:
 
 @pytest.mark.parametrize(("device", "options", "error", "words"), [
     ("cpu", {"graph": "on"}, CannotDo, "NVIDIA"), ("mps", {}, CannotDo, "mps"), ("cpu", {"quantise": "int3"}, BadInput, "int3"),
-    ("cpu", {"dtype": "float8"}, BadInput, "float8"), ("cpu", {"quantize": "int8"}, Unknown, "quantise"), ("cpu", {"offload": "yes"}, BadInput, "yes"),
+    ("cpu", {"dtype": "float8"}, BadInput, "float8"), ("cpu", {"quantize": "int8"}, Unknown, "quantise"),
+    ("cpu", {"offload": "yes"}, BadInput, "yes"),
 ])
 def test_load_options(whole: Path, device: str, options: dict[str, object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
@@ -197,7 +200,8 @@ def pieces() -> Tokenizer:
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
     lines = ["a red fox", "make it night", "一只红色的狐狸"] * 20
-    inner.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=290, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    trainer = trainers.BpeTrainer(vocab_size=290, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    inner.train_from_iterator(lines, trainer)
     inner.add_special_tokens([*TEXT_MARKS, *PICTURE_MARKS])
     return inner
 

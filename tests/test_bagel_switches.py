@@ -24,7 +24,7 @@ from sayso.engines.offload import Visiting
 from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.models.packed import Branch, Packed, Writing
 from sayso.models.specs import pocket
-from sayso.models.stepping import Foreseen, Recording, Remembered, Replayed, Whole, record_calls
+from sayso.models.stepping import Foreseen, Recording, Remembered, Replayed, Whole, apart, record_calls
 from sayso.models.unified import UnifiedModel
 from sayso.types import Ask, Drew, Event, Message, Part, Preview, Said, Step, Text, Thought
 
@@ -93,7 +93,7 @@ def test_packed_branches_equal_single_passes(engine: BagelEngine, marked: bool, 
     z = torch.randn(20, model.spec.patch_channels, generator=torch.Generator().manual_seed(3))
     t = torch.tensor([0.7])
     selection = packed.select(chosen)
-    found = dict(zip(selection.branches, packed.predict(z, model.time(t, torch.float32)[0], selection).split(list(selection.lengths)), strict=True))
+    found = apart(packed.predict(z, model.time(t, torch.float32)[0], selection), selection)
     assert set(found) == set(chosen)
     for n in chosen:
         b = rows[n]
@@ -106,8 +106,9 @@ def test_texts_written_together_equal_texts_read_one_by_one(engine: BagelEngine)
     starts = [3, 5]
     caches = [model.read(torch.tensor([list(range(n))]), None, None, torch.zeros(1), torch.float32).cache for n in starts]
     writing = Writing(model, caches, starts, 4, torch.float32)
-    close(writing.step([20, 30]), torch.cat([model.logits(model.read(torch.tensor([[i]]), None, c, torch.tensor([float(s)]), torch.float32).understand)[0]
-                                             for i, c, s in zip([20, 30], caches, starts, strict=True)]))
+    alone = [model.read(torch.tensor([[i]]), None, c, torch.tensor([float(s)]), torch.float32).understand
+             for i, c, s in zip([20, 30], caches, starts, strict=True)]
+    close(writing.step([20, 30]), torch.cat([model.logits(rows)[0] for rows in alone]))
     writing.keep([1])
     second = model.read(torch.tensor([[30, 31]]), None, caches[1], torch.tensor([5.0]), torch.float32)
     close(writing.step([31]), model.logits(second.understand)[0, 1:])
@@ -131,7 +132,8 @@ def test_the_engine_equals_the_plain_schedule(engine: BagelEngine, asked: Ask, w
 
 def test_equal_contexts_are_one_branch(engine: BagelEngine) -> None:
     """Plain drawing needs two branches, also as released, where the third context equals the first; an edit needs three."""
-    for asked, options, count in ((DRAWING, {}, 2), (DRAWING, {"as_released": True}, 2), (EDITING, {}, 3), (EDITING, {"picture_guidance": 1}, 2)):
+    for asked, options, count in ((DRAWING, {}, 2), (DRAWING, {"as_released": True}, 2), (EDITING, {}, 3),
+                                  (EDITING, {"picture_guidance": 1}, 2)):
         apart = engine._taken(replace(asked, options={"previews": 0, **options}))
         with torch.no_grad():
             job = engine._drawing(Reader(engine.model, engine.coder, engine.words, torch.float32, None), apart, 0, 0, None).job
@@ -170,7 +172,8 @@ def test_thinking_asks_with_other_pictures_are_not_mixed_up(engine: BagelEngine)
     together = list(engine.respond_together(asks))
     for n, one in enumerate(asks):
         alone = list(engine.respond(one))
-        assert "".join(e.text for m, e in together if m == n and isinstance(e, Thought)) == "".join(e.text for e in alone if isinstance(e, Thought))
+        thoughts = [e.text for m, e in together if m == n and isinstance(e, Thought)]
+        assert "".join(thoughts) == "".join(e.text for e in alone if isinstance(e, Thought))
         assert abs(pixels([e for m, e in together if m == n])[0] - pixels(alone)[0]).max() <= 1
 
 
@@ -409,7 +412,8 @@ def test_a_picture_at_the_end_still_leaves_words_to_guide_away_from() -> None:
 def test_the_thought_is_among_the_words() -> None:
     system, thought = Piece("text", (7,)), Piece("text", (8,))
     released, ours = lay([PIC, T1, T2], system, thought, True), lay([PIC, T1, T2], system, thought, False)
-    assert [k for k, _ in kinds(released.pictureless)] == ["7", "1", "3"] and [k for k, _ in kinds(ours.pictureless)] == ["7", "1", "3", "8"]
+    assert [k for k, _ in kinds(released.pictureless)] == ["7", "1", "3"]
+    assert [k for k, _ in kinds(ours.pictureless)] == ["7", "1", "3", "8"]
     assert [k for k, _ in kinds(released.wordless)] == ["7", "latent", "vision", "1"]
     assert lay([T1], None, None, False).pictureless is None and lay([PIC], None, None, False).wordless is None
 

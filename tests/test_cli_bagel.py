@@ -54,7 +54,8 @@ def test_editing_one_and_several(sayso: Run, weights: str, photo: Path, tmp_path
     assert ran.code == 0, ran.err
     assert ran.lines[-1] == "c.png" and Image.open(tmp_path / "c.png").size == (80, 64)  # the resized picture's size
     Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(tmp_path / "two.jpg")
-    ran = sayso("edit", "5 6", str(photo), "two.jpg", *use(weights), *SHORT, "-o", "d.png", "--size", "64", "--think", "--option", "think_pieces=4")
+    more = ("--size", "64", "--think", "--option", "think_pieces=4")
+    ran = sayso("edit", "5 6", str(photo), "two.jpg", *use(weights), *SHORT, "-o", "d.png", *more)
     assert ran.code == 0 and Image.open(tmp_path / "d.png").size == (64, 64) and "thought: " in ran.err, ran.err
 
 
@@ -89,7 +90,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("words", "code", "said"), BAD, ids=[" ".join(row[0]) for row in BAD])
-def test_bad_input_is_one_sentence_and_leaves_nothing(sayso: Run, weights: str, tmp_path: Path, words: tuple[str, ...], code: int, said: str) -> None:
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    sayso: Run, weights: str, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
     (tmp_path / "text.png").write_text("no picture")
     more = () if words[0] == "ask" else ("--no-show",)
     ran = sayso(*words, "--engine", "bagel", "--weights", weights, "--device", "cpu", *more)
