@@ -11,8 +11,9 @@ if str(ROOT) not in sys.path:
 
 HEAD = """# Settings
 
-Made by `python scripts/settings_page.py` from the fields of `Settings` in `sayso/studio/settings.py`. A setting comes from the command line, then from the
-environment, then from the TOML file that `SAYSO_CONFIG` (or `sayso serve --config`) names, where it is written by its name alone: `port = 8021`.
+Made by `python scripts/settings_page.py` from the fields of `Settings` in `sayso/studio/settings.py`. A setting comes from
+the command line, then from the environment, then from the TOML file that `SAYSO_CONFIG` (or `sayso serve --config`) names, where it is
+written by its name alone: `port = 8021`.
 
 """
 

@@ -67,8 +67,19 @@ class Outcome:
 
 
 def _environ(folder: Path) -> dict[str, str]:
-    more = {"DATA": str(folder), "ENGINE": "fake", "ENGINES": "fake", "WORKERS": "2", "LEASE_SECONDS": "2", "ATTEMPTS": "50", "FREE_MB": "0",
-            "BATCH": "3", "LOG_LEVEL": "error", "TRUST_FOLDER": str(folder / "trust"), "PORT": "0"}
+    more = {
+        "DATA": str(folder),
+        "ENGINE": "fake",
+        "ENGINES": "fake",
+        "WORKERS": "2",
+        "LEASE_SECONDS": "2",
+        "ATTEMPTS": "50",
+        "FREE_MB": "0",
+        "BATCH": "3",
+        "LOG_LEVEL": "error",
+        "TRUST_FOLDER": str(folder / "trust"),
+        "PORT": "0",
+    }
     return {**os.environ, **{f"SAYSO_{name}": value for name, value in more.items()}}
 
 
@@ -78,11 +89,28 @@ def _prompt(i: int) -> str:
 
 def submit(folder: Path, jobs: int, pause: float) -> list[str]:
     """Accepts all jobs and goes away."""
-    studio = build(load(environ={}, data=str(folder), engine="fake", engines=("fake",), workers=0, queue_limit=jobs + 1, queue_per_key=jobs + 1,
-                       free_mb=0))
+    studio = build(
+        load(
+            environ={},
+            data=str(folder),
+            engine="fake",
+            engines=("fake",),
+            workers=0,
+            queue_limit=jobs + 1,
+            queue_per_key=jobs + 1,
+            free_mb=0,
+        )
+    )
     studio.start()
-    made = [studio.submit(LOCAL, drawing(_prompt(i), seed=i, previews=i % 2, size=(128, 128), options={"pause": pause}),
-                          idempotency_key=f"k{i}", request_hash="x").job for i in range(jobs)]
+    made = [
+        studio.submit(
+            LOCAL,
+            drawing(_prompt(i), seed=i, previews=i % 2, size=(128, 128), options={"pause": pause}),
+            idempotency_key=f"k{i}",
+            request_hash="x",
+        ).job
+        for i in range(jobs)
+    ]
     studio.stop()
     return made
 
@@ -99,6 +127,7 @@ def _waiting(folder: Path) -> int:
 
 def _wait_for_work(folder: Path) -> None:
     """Until a job is begun or ended; a crashed one's job runs by name until its lease is over."""
+
     def now() -> tuple[int, ...]:
         with sqlite3.connect(f"file:{folder / 'sayso.sqlite'}?mode=ro", uri=True, timeout=30) as connection:
             return tuple(connection.execute("SELECT sum(attempts), sum(seq) FROM jobs").fetchone())
@@ -122,8 +151,17 @@ def _fill(folder: Path) -> Path:
     return filler
 
 
-def run(folder: Path, jobs: int, kills: int, *, served: bool = False, fill: bool = False, seed: int = 0, pause: float = 0.01,
-        longest: float = 600.0) -> Outcome:
+def run(
+    folder: Path,
+    jobs: int,
+    kills: int,
+    *,
+    served: bool = False,
+    fill: bool = False,
+    seed: int = 0,
+    pause: float = 0.01,
+    longest: float = 600.0,
+) -> Outcome:
     """See the module's docstring. `served`: kill `sayso serve` instead of bare workers. `fill`: fill the disk in the middle."""
     rng, begun = random.Random(seed), time.monotonic()
     made, out = submit(folder, jobs, pause), Outcome(jobs, kills)
@@ -208,8 +246,10 @@ def main() -> int:
         out = run(folder, args.jobs, args.kills, served=args.serve, fill=args.full is not None, seed=args.seed, pause=args.pause)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"{out.jobs} jobs, {out.kills} kills, {out.seconds:.0f} s, attempts {dict(sorted(out.attempts.items()))}, "
-          f"ended while the disk was full: {out.fullness}; wrong: {out.seen or 'nothing'}")
+    print(
+        f"{out.jobs} jobs, {out.kills} kills, {out.seconds:.0f} s, attempts {dict(sorted(out.attempts.items()))}, "
+        f"ended while the disk was full: {out.fullness}; wrong: {out.seen or 'nothing'}"
+    )
     return 1 if out.seen else 0
 
 

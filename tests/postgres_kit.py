@@ -44,14 +44,19 @@ def running() -> Iterator[str]:
         if user is not None:
             shutil.chown(folder, user)
         data, quiet = folder / "data", {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "cwd": folder, "user": user}
-        made = subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", "sayso", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"],
-                              check=False, **quiet)  # type: ignore[call-overload]
+        made = subprocess.run(
+            [programs / "initdb", "-D", data, "-A", "trust", "-U", "sayso", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"],
+            check=False,
+            **quiet,
+        )  # type: ignore[call-overload]
         if made.returncode != 0:
             pytest.skip(f"PostgreSQL's initdb failed here: {made.stderr.decode(errors='replace')[-200:]}")
         words = [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]
         server = subprocess.Popen(words, **quiet)  # type: ignore[call-overload]
         for _ in range(200):
-            if subprocess.run([programs / "pg_isready", "-h", folder, "-U", "sayso"], check=False, **quiet).returncode == 0:  # type: ignore[call-overload]
+            asked = [programs / "pg_isready", "-h", folder, "-U", "sayso"]
+            ready = subprocess.run(asked, check=False, **quiet)  # type: ignore[call-overload]
+            if ready.returncode == 0:
                 break
             time.sleep(0.05)
         yield f"postgresql+psycopg://sayso@/{{}}?host={folder}"

@@ -25,8 +25,19 @@ def chat(sayso: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_conversation_in_the_terminal(chat: Callable[..., Ran], tmp_path: Path) -> None:
-    ran = chat("/size 96x64", "Please draw a red fox", "/size auto", "make it blue", "/save blue.png", "/again", "/back", "add a hat", "/save hat.jpg",
-               "/attach blue.png", "what is in it?")
+    ran = chat(
+        "/size 96x64",
+        "Please draw a red fox",
+        "/size auto",
+        "make it blue",
+        "/save blue.png",
+        "/again",
+        "/back",
+        "add a hat",
+        "/save hat.jpg",
+        "/attach blue.png",
+        "what is in it?",
+    )
     assert ran.code == 0, ran.err
     pictures = [line for line in ran.lines if line.startswith("ig_")]
     assert len(pictures) == 4 and all("  96x64  seed " in line for line in pictures)
@@ -40,10 +51,30 @@ def test_a_conversation_in_the_terminal(chat: Callable[..., Ran], tmp_path: Path
 
 def test_what_goes_wrong_is_said_and_the_chat_goes_on(chat: Callable[..., Ran], tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("hello")
-    ran = chat("/dance", "/attach no.png", "/attach absent.png", "/again", "/back", "/save x.png", "/size 5", "/style oil", "/open conv_none", "a fox")
+    ran = chat(
+        "/dance",
+        "/attach no.png",
+        "/attach absent.png",
+        "/again",
+        "/back",
+        "/save x.png",
+        "/size 5",
+        "/style oil",
+        "/open conv_none",
+        "a fox",
+    )
     assert ran.code == 0 and len([line for line in ran.lines if line.startswith("ig_")]) == 1
-    for why in ('unknown command "/dance"', "not a picture", "cannot be read", "nothing to do again", "0 answers", "no picture yet", 'size "5"',
-                'unknown style "oil"', 'no conversation "conv_none"'):
+    for why in (
+        'unknown command "/dance"',
+        "not a picture",
+        "cannot be read",
+        "nothing to do again",
+        "0 answers",
+        "no picture yet",
+        'size "5"',
+        'unknown style "oil"',
+        'no conversation "conv_none"',
+    ):
         assert why in ran.err, why
     assert chat("/dance").code == 1
 

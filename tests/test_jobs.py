@@ -32,8 +32,17 @@ def queue(database_url: str) -> Iterator[Queue]:
     db.close()
 
 
-def put(queue: Queue, owner: str = "a", *, priority: int = 0, engine: str = "e", key: str | None = None, digest: str = "", pictures: int = 1,
-        before: Callable[[Any], tuple[None, None]] = lambda tx: (None, None)) -> Job:
+def put(
+    queue: Queue,
+    owner: str = "a",
+    *,
+    priority: int = 0,
+    engine: str = "e",
+    key: str | None = None,
+    digest: str = "",
+    pictures: int = 1,
+    before: Callable[[Any], tuple[None, None]] = lambda tx: (None, None),
+) -> Job:
     job = Job(new_id("job_"), owner, "queued", engine, {}, tuple(new_id("ig_") for _ in range(pictures)), (), now(), priority)
     return queue.accept(job, key, digest, None, before)[0]
 
@@ -343,8 +352,9 @@ class Script:
 def working(queue: Queue) -> Iterator[Callable[..., tuple[Workers, Script]]]:
     started: list[Workers] = []
 
-    def start(act: Callable[[Sequence[Run]], None] = lambda runs: None, threads: int = 1, deadline: float = 60.0,
-              wait: float = 0.05) -> tuple[Workers, Script]:
+    def start(
+        act: Callable[[Sequence[Run]], None] = lambda runs: None, threads: int = 1, deadline: float = 60.0, wait: float = 0.05
+    ) -> tuple[Workers, Script]:
         script = Script(act)
         keeper = Keeper({"e": lambda: Model("e", 1)}, 0)
         workers = Workers(queue, keeper, script, Pace(threads, 8, wait, deadline), host_name("/data"), lambda *seen: None)

@@ -45,7 +45,9 @@ def test_it_draws_through_our_own_server(remote: openai.RemoteEngine) -> None:
 
 def test_several_pictures_come_in_order(remote: openai.RemoteEngine) -> None:
     ask = asked("a fox", count=3, width=64, height=64, seed=1, options={"extensions": True})
-    for got, want in zip(drawn(remote.respond(ask)), drawn(FakeEngine().respond(asked("a fox", count=3, width=64, height=64, seed=1))), strict=True):
+    for got, want in zip(
+        drawn(remote.respond(ask)), drawn(FakeEngine().respond(asked("a fox", count=3, width=64, height=64, seed=1))), strict=True
+    ):
         near(got, want)
 
 
@@ -66,17 +68,20 @@ def test_edits_go_with_pictures_and_mask(remote: openai.RemoteEngine) -> None:
     assert apart[:32].mean() > 40 and apart[32:].mean() < 6
 
 
-@pytest.mark.parametrize(("ask", "kind", "why"), [
-    (asked("a", want="text"), CannotDo, "only draws"),
-    (asked("a", think=True), CannotDo, "think"),
-    (asked("a", style="line"), CannotDo, "style"),
-    (asked("a", steps=4), CannotDo, "steps"),
-    (asked("a", guidance=2.0), CannotDo, "guidance"),
-    (asked("a", options={"pause": 1}), BadInput, "pause"),
-    (asked("a", options={"quality": "best"}), BadInput, "best"),
-    (asked("a", mask=np.ones((4, 4), bool)), CannotDo, "no picture"),
-    (asked("  "), BadInput, "empty"),
-])
+@pytest.mark.parametrize(
+    ("ask", "kind", "why"),
+    [
+        (asked("a", want="text"), CannotDo, "only draws"),
+        (asked("a", think=True), CannotDo, "think"),
+        (asked("a", style="line"), CannotDo, "style"),
+        (asked("a", steps=4), CannotDo, "steps"),
+        (asked("a", guidance=2.0), CannotDo, "guidance"),
+        (asked("a", options={"pause": 1}), BadInput, "pause"),
+        (asked("a", options={"quality": "best"}), BadInput, "best"),
+        (asked("a", mask=np.ones((4, 4), bool)), CannotDo, "no picture"),
+        (asked("  "), BadInput, "empty"),
+    ],
+)
 def test_what_it_cannot_do_is_refused_before_anything_is_sent(ask: Ask, kind: type[Exception], why: str) -> None:
     engine = openai.load(url="http://127.0.0.1:9/v1", key="k")
     with pytest.raises(kind, match=why):
@@ -149,18 +154,28 @@ def test_an_interface_that_does_not_stream_is_asked_plainly(stub: tuple[openai.R
     assert [said.get("stream") for said in sent] == [True, None, None]
 
 
-@pytest.mark.parametrize(("answer", "why"), [
-    (error(401, "bad key sk-hush"), "does not accept the key"),
-    (error(400, "no"), "refuses .*no"),
-    (error(500, "oops"), "failed .500.: oops"),
-    (lambda handler, said: (502, "text/html", b"<html>"), "gave no reason"),
-    (lambda handler, said: (200, "text/event-stream", b'data: {"error": {"message": "blocked", "code": "moderation_blocked"}}\n\n'), "blocked"),
-    (lambda handler, said: (200, "text/event-stream", b'data: {"type": "image_generation.completed", "b64_json": "!!"}\n\n'), "no picture"),
-    (lambda handler, said: (200, "text/event-stream", b"data: nonsense\n\n"), "not JSON"),
-    (lambda handler, said: (200, "text/event-stream", b"data: [DONE]\n\n"), "before the last picture"),
-])
-def test_a_bad_answer_is_one_sentence_without_the_key(stub: tuple[openai.RemoteEngine, list[Answer], list[dict[str, Any]]], answer: Answer,
-                                                      why: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (error(401, "bad key sk-hush"), "does not accept the key"),
+        (error(400, "no"), "refuses .*no"),
+        (error(500, "oops"), "failed .500.: oops"),
+        (lambda handler, said: (502, "text/html", b"<html>"), "gave no reason"),
+        (
+            lambda handler, said: (200, "text/event-stream", b'data: {"error": {"message": "blocked", "code": "moderation_blocked"}}\n\n'),
+            "blocked",
+        ),
+        (
+            lambda handler, said: (200, "text/event-stream", b'data: {"type": "image_generation.completed", "b64_json": "!!"}\n\n'),
+            "no picture",
+        ),
+        (lambda handler, said: (200, "text/event-stream", b"data: nonsense\n\n"), "not JSON"),
+        (lambda handler, said: (200, "text/event-stream", b"data: [DONE]\n\n"), "before the last picture"),
+    ],
+)
+def test_a_bad_answer_is_one_sentence_without_the_key(
+    stub: tuple[openai.RemoteEngine, list[Answer], list[dict[str, Any]]], answer: Answer, why: str
+) -> None:
     engine, answers, _ = stub
     answers.append(answer)
     with pytest.raises(SaysoError, match=why) as told:

@@ -26,10 +26,21 @@ def test_the_environment_goes_before_the_file_and_the_caller_before_both(tmp_pat
     assert load(environ={"SAYSO_CONFIG": str(path)}).port == 1 and load(environ={"SAYSO_WEIGHTS": "/x"}) == Settings()
 
 
-@pytest.mark.parametrize(("name", "word"), [
-    ("port", "many"), ("port", "70000"), ("workers", "-1"), ("workers", "1.5"), ("urls", "perhaps"), ("keys", "sometimes"),
-    ("lease_seconds", "0"), ("lease_seconds", "nan"), ("log_level", "loud"), ("batch", ""),
-])
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("port", "many"),
+        ("port", "70000"),
+        ("workers", "-1"),
+        ("workers", "1.5"),
+        ("urls", "perhaps"),
+        ("keys", "sometimes"),
+        ("lease_seconds", "0"),
+        ("lease_seconds", "nan"),
+        ("log_level", "loud"),
+        ("batch", ""),
+    ],
+)
 def test_a_wrong_value_is_named(name: str, word: str) -> None:
     with pytest.raises(BadInput, match=name):
         load(environ={f"SAYSO_{name.upper()}": word})

@@ -43,7 +43,9 @@ def shelf(db: Database, tmp_path: Path) -> Shelf:
 
 def add(shelf: Shelf, owner: str, prompt: str, data: bytes = b"png", **more: object) -> StoredPicture:
     with shelf.storing(data) as (tx, (blob,)):
-        picture = StoredPicture(new_id("ig_"), owner, blob, len(data), "image/png", 8, 8, prompt, None, "fake", "", 2**62, "mark", "created", now())
+        picture = StoredPicture(
+            new_id("ig_"), owner, blob, len(data), "image/png", 8, 8, prompt, None, "fake", "", 2**62, "mark", "created", now()
+        )
         picture = replace(picture, **more)  # type: ignore[arg-type]
         library.add_picture(tx, picture)
     return picture
@@ -240,7 +242,8 @@ def test_damage_and_links_are_noticed(tmp_path: Path) -> None:
 
 def test_a_file_too_large_for_the_disk_leaves_nothing(tmp_path: Path) -> None:
     code = (
-        "import resource, sys\nfrom pathlib import Path\nfrom sayso.storage.blobs import Disk\nfrom sayso.storage.errors import StorageFull\n"
+        "import resource, sys\nfrom pathlib import Path\n"
+        "from sayso.storage.blobs import Disk\nfrom sayso.storage.errors import StorageFull\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n    Disk(Path(sys.argv[1])).put(b'x' * 5000)\nexcept StorageFull as e:\n    print('full', e)\n"
@@ -299,7 +302,11 @@ def test_conversations_are_trees(db: Database) -> None:
         assert talks.change(tx, "a", place.id, "Foxes", None, left.id).head == left.id
         with pytest.raises(NotFound):
             talks.change(tx, "a", place.id, None, None, "turn_none")
-        assert [c.id for c in talks.find(tx, "a", "whale", None, 10).rows] == [place.id] == [c.id for c in talks.find(tx, "a", "foxes", None, 9).rows]
+        assert (
+            [c.id for c in talks.find(tx, "a", "whale", None, 10).rows]
+            == [place.id]
+            == [c.id for c in talks.find(tx, "a", "foxes", None, 9).rows]
+        )
         assert talks.find(tx, "b", "", None, 10).rows == ()
 
 
@@ -324,7 +331,9 @@ def test_an_export_holds_everything_and_erasing_leaves_nothing(shelf: Shelf, tmp
         people.count(tx, "a", people.day(), 3)
     archive = zipfile.ZipFile(io.BytesIO(b"".join(portable.export(shelf, "a"))))
     assert archive.testzip() is None
-    assert archive.read(f"pictures/{picture.id}.png") == b"the picture" and len([n for n in archive.namelist() if n.startswith("files/")]) == 1
+    assert (
+        archive.read(f"pictures/{picture.id}.png") == b"the picture" and len([n for n in archive.namelist() if n.startswith("files/")]) == 1
+    )
     rows = [json.loads(line) for name in archive.namelist() if name.endswith(".jsonl") for line in archive.read(name).decode().splitlines()]
     assert len(rows) == 5 and all(secret in json.dumps(row) for row in rows)
     assert other.id not in archive.read("rows/pictures.jsonl").decode()

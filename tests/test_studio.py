@@ -96,7 +96,9 @@ def say(studio: Studio, place: str, text: str, *pictures: str, **how: Any) -> Jo
 
 
 def test_requests_are_data_that_comes_back_equal() -> None:
-    request = Request((Said("user", (Ref("ig_1"), Text("blue"))),), "conv", "turn", size=(64, 32), seed=5, options={"a": 1}, metadata={"b": "c"})
+    request = Request(
+        (Said("user", (Ref("ig_1"), Text("blue"))),), "conv", "turn", size=(64, 32), seed=5, options={"a": 1}, metadata={"b": "c"}
+    )
     assert from_json(json.loads(json.dumps(to_json(request)))) == request
 
 
@@ -104,8 +106,20 @@ def test_a_picture_is_drawn_stored_and_told_in_order(studio: Studio, house: Hous
     ticket = studio.submit(LOCAL, drawing("a red fox", seed=7, previews=3, format="webp"))
     job = done(studio, ticket)
     events = studio.log(LOCAL, job.id)
-    assert [e.kind for e in events] == ["accepted", "started", "said", "step", "preview", "step", "preview", "step", "preview", "step",
-                                        "picture", "done"]
+    assert [e.kind for e in events] == [
+        "accepted",
+        "started",
+        "said",
+        "step",
+        "preview",
+        "step",
+        "preview",
+        "step",
+        "preview",
+        "step",
+        "picture",
+        "done",
+    ]
     assert [e.seq for e in events] == list(range(1, 13)) and events[2].data == {"text": REMARK}
     row = studio.picture(LOCAL, ticket.pictures[0])
     data, media = studio.data(LOCAL, row.id)
@@ -229,7 +243,10 @@ def test_masks_that_do_not_fit_are_refused(studio: Studio) -> None:
 
 
 def test_what_cannot_be_is_refused_before_anything_is_kept(studio: Studio) -> None:
-    upload, text = studio.put_upload(LOCAL, card(64, 64)), studio.put_file(LOCAL, b"hello", filename="a.txt", media_type="text/plain", purpose="x")
+    upload, text = (
+        studio.put_upload(LOCAL, card(64, 64)),
+        studio.put_file(LOCAL, b"hello", filename="a.txt", media_type="text/plain", purpose="x"),
+    )
     for request, kind, why in (
         (drawing("   "), BadInput, "empty"),
         (drawing("a" * 40_000), BadInput, "shorten"),
@@ -311,9 +328,12 @@ def test_the_seal_is_told_how_it_came_to_be(studio: Studio, house: House) -> Non
 
 
 def test_one_refused_picture_does_not_take_others_along(studio: Studio, house: House) -> None:
-    house.refuse = lambda stage, ask, drawn: stage == "output" and any(
-        isinstance(p, Text) and "bad" in p.text for m in ask.messages for p in m.parts)
-    tickets = [studio.submit(LOCAL, drawing(text, options={"pause": 0.01})) for text in ("first", "good one", "bad one", "good two", "good three")]
+    house.refuse = lambda stage, ask, drawn: (
+        stage == "output" and any(isinstance(p, Text) and "bad" in p.text for m in ask.messages for p in m.parts)
+    )
+    tickets = [
+        studio.submit(LOCAL, drawing(text, options={"pause": 0.01})) for text in ("first", "good one", "bad one", "good two", "good three")
+    ]
     assert [done(studio, t).state for t in tickets] == ["done", "done", "failed", "done", "done"]
 
 
@@ -333,11 +353,21 @@ def test_keys_see_only_their_own(studio: Studio) -> None:
     (made,) = draw(studio, drawing("a fox"), one)
     job = studio.jobs(one).rows[0].id
     looks: Sequence[Callable[[], object]] = (
-        lambda: studio.picture(two, made), lambda: studio.data(two, made), lambda: studio.pixels(two, upload.id), lambda: studio.job(two, job),
-        lambda: studio.log(two, job), lambda: studio.cancel(two, job), lambda: studio.delete_job(two, job), lambda: studio.tree(two, place),
-        lambda: studio.delete_picture(two, made), lambda: studio.favourite(two, made, True), lambda: studio.delete_file(two, upload.id),
-        lambda: studio.delete_conversation(two, place), lambda: studio.submit(two, drawing("x", made)),
-        lambda: studio.submit(two, drawing("x", upload.id)), lambda: studio.add_version(two, made, card(4, 4), tool="crop", note="x"),
+        lambda: studio.picture(two, made),
+        lambda: studio.data(two, made),
+        lambda: studio.pixels(two, upload.id),
+        lambda: studio.job(two, job),
+        lambda: studio.log(two, job),
+        lambda: studio.cancel(two, job),
+        lambda: studio.delete_job(two, job),
+        lambda: studio.tree(two, place),
+        lambda: studio.delete_picture(two, made),
+        lambda: studio.favourite(two, made, True),
+        lambda: studio.delete_file(two, upload.id),
+        lambda: studio.delete_conversation(two, place),
+        lambda: studio.submit(two, drawing("x", made)),
+        lambda: studio.submit(two, drawing("x", upload.id)),
+        lambda: studio.add_version(two, made, card(4, 4), tool="crop", note="x"),
         lambda: studio.append(two, studio.create_conversation(two).id, "user", ({"picture": made},)),
         lambda: asyncio.run(studio.wait(two, job)),
     )
@@ -389,7 +419,11 @@ def test_deleting_a_conversation_deletes_what_was_made_in_it(studio: Studio, tmp
     running = studio.submit(LOCAL, Request((Said("user", (Text("a new picture of a zebra-striped hat"),)),), place, options={"pause": 0.3}))
     blob = studio.picture(LOCAL, job.pictures[0]).blob
     studio.delete_conversation(LOCAL, place)
-    for look in (lambda: studio.conversation(LOCAL, place), lambda: studio.picture(LOCAL, job.pictures[0]), lambda: studio.job(LOCAL, running.job)):
+    for look in (
+        lambda: studio.conversation(LOCAL, place),
+        lambda: studio.picture(LOCAL, job.pictures[0]),
+        lambda: studio.job(LOCAL, running.job),
+    ):
         with pytest.raises(NotFound):
             look()
     assert not studio.shelf.blobs.has(blob)
@@ -434,8 +468,14 @@ def test_metrics_tell_what_happened(studio: Studio) -> None:
     end = time.monotonic() + 5
     while 'outcome="done"' not in (told := generate_latest(studio.registry).decode()) and time.monotonic() < end:
         time.sleep(0.01)  # an attempt is counted just after its end is told
-    for line in ('sayso_pictures_total{engine="fake"} 2.0', 'sayso_jobs{state="queued"} 0.0', 'sayso_attempts_total{engine="fake",outcome="done"} 1.0',
-                 'sayso_batch_pictures_bucket{engine="fake",le="1.0"} 0.0', "sayso_resident_bytes ", "sayso_engines_loaded 1.0"):
+    for line in (
+        'sayso_pictures_total{engine="fake"} 2.0',
+        'sayso_jobs{state="queued"} 0.0',
+        'sayso_attempts_total{engine="fake",outcome="done"} 1.0',
+        'sayso_batch_pictures_bucket{engine="fake",le="1.0"} 0.0',
+        "sayso_resident_bytes ",
+        "sayso_engines_loaded 1.0",
+    ):
         assert line in told, line
 
 
@@ -468,7 +508,9 @@ def model() -> Iterator[tuple[str, list[Any], list[str]]]:
 
 def test_a_language_model_may_direct(tmp_path: Path, model: tuple[str, list[Any], list[str]]) -> None:
     url, asked, replies = model
-    studio = build(load(environ={}, data=str(tmp_path), engine="fake", director_url=url, director_model="m", director_key="secret", preload=False))
+    studio = build(
+        load(environ={}, data=str(tmp_path), engine="fake", director_url=url, director_model="m", director_key="secret", preload=False)
+    )
     studio.start()
     try:
         place = studio.create_conversation(LOCAL).id
@@ -481,7 +523,13 @@ def test_a_language_model_may_direct(tmp_path: Path, model: tuple[str, list[Any]
         replies.append('{"action": "answer", "picture": null, "prompt": "", "answer": "It is a fox."}')
         assert say(studio, place, "what?").direction["answer"] == "It is a fox."
         assert studio.turns(LOCAL, place)[-1].parts == ({"text": "It is a fox."},)
-        for broken in ("nonsense", '{"action": "delete everything"}', '{"action": "draw", "prompt": ""}', "[]", '{"action": "draw", "prompt": 3}'):
+        for broken in (
+            "nonsense",
+            '{"action": "delete everything"}',
+            '{"action": "draw", "prompt": ""}',
+            "[]",
+            '{"action": "draw", "prompt": 3}',
+        ):
             replies.append(broken)
             assert say(studio, place, "draw a dog").direction["prompt"] == "a dog"  # the rules decide alone
     finally:

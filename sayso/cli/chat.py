@@ -157,7 +157,9 @@ class Chat:
 
         path = options.output(word) if word else None
         if self.newest is None or path is None or path.is_dir():
-            raise BadInput("there is no picture yet; say what to draw" if self.newest is None else "name the file, for example /save fox.png")
+            raise BadInput(
+                "there is no picture yet; say what to draw" if self.newest is None else "name the file, for example /save fox.png"
+            )
         kind = {".jpg": "jpeg"}.get(path.suffix.lower(), path.suffix.lower()[1:])
         data, media = self.studio.data(LOCAL, self.newest)
         if media != f"image/{kind}":
@@ -203,9 +205,20 @@ class Chat:
             print(f"{picture.id}  {picture.prompt[:80]}")
 
     def commands(self) -> dict[str, Callable[[str], Any]]:
-        return {"/attach": self.attach, "/mask": self.with_mask, "/again": self.again, "/back": self.back, "/save": self.save,
-                "/size": self.set_size, "/style": self.set_style, "/new": self.new, "/list": self.list, "/open": self.open, "/find": self.find,
-                "/help": lambda word: print(HELP)}
+        return {
+            "/attach": self.attach,
+            "/mask": self.with_mask,
+            "/again": self.again,
+            "/back": self.back,
+            "/save": self.save,
+            "/size": self.set_size,
+            "/style": self.set_style,
+            "/new": self.new,
+            "/list": self.list,
+            "/open": self.open,
+            "/find": self.find,
+            "/help": lambda word: print(HELP),
+        }
 
     def line(self, text: str) -> None:
         """One line that someone typed. Raises SaysoError."""

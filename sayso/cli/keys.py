@@ -56,5 +56,7 @@ def _act(studio: Studio, args: argparse.Namespace) -> None:
     else:
         every = studio.keys()
         for key in every:
-            state = "revoked" if key.revoked else "expired" if key.expires and key.expires < time.time() else "admin" if key.admin else "valid"
+            state = (
+                "revoked" if key.revoked else "expired" if key.expires and key.expires < time.time() else "admin" if key.admin else "valid"
+            )
             print(f"{key.id}  {key.hint}…  {state:<8}  {key.name}")

@@ -117,8 +117,16 @@ class RemoteEngine:
             path = "/images/edits"
         else:
             kind, body, path = "application/json", json.dumps(said).encode(), "/images/generations"
-        request = urllib.request.Request(self.url + path, body, {
-            "Content-Type": kind, "Authorization": f"Bearer {self._key}", "Accept": "text/event-stream, application/json", "User-Agent": "sayso"})
+        request = urllib.request.Request(
+            self.url + path,
+            body,
+            {
+                "Content-Type": kind,
+                "Authorization": f"Bearer {self._key}",
+                "Accept": "text/event-stream, application/json",
+                "User-Agent": "sayso",
+            },
+        )
         try:
             answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=SECONDS)
         except urllib.error.HTTPError as error:
@@ -198,7 +206,7 @@ def fields(ask: Ask, model: str) -> dict[str, Any]:
         said["prompt"] += f"\nBackground: {ask.background}"
     quality = ask.options.get("quality")
     if quality is not None and quality not in QUALITIES:
-        raise BadInput(f'the option quality is {quality!r}; it is one of {", ".join(QUALITIES)}')
+        raise BadInput(f"the option quality is {quality!r}; it is one of {', '.join(QUALITIES)}")
     said |= {name: ask.options[name] for name in ("quality", "moderation") if ask.options.get(name) is not None}
     extra = {name: value for name, value in (("steps", ask.steps), ("guidance", ask.guidance)) if value is not None}
     if ask.options.get("extensions"):
@@ -235,7 +243,9 @@ def multipart(said: dict[str, Any], shown: list[Picture], mask: np.ndarray | Non
         text = str(value).lower() if isinstance(value, bool) else str(value)
         out += f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
     for name, filename, data in files:
-        out += f'--{mark}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\nContent-Type: image/png\r\n\r\n'.encode()
+        out += (
+            f'--{mark}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\nContent-Type: image/png\r\n\r\n'.encode()
+        )
         out += data + b"\r\n"
     out += f"--{mark}--\r\n".encode()
     return f"multipart/form-data; boundary={mark}", bytes(out)

@@ -129,7 +129,7 @@ class Hub:
             quiet = now_seen
             for start in range(0, len(silent), 500):
                 with contextlib.suppress(Exception):  # a database that is away for a moment is asked again
-                    self._ask_about(silent[start:start + 500], now_seen)
+                    self._ask_about(silent[start : start + 500], now_seen)
 
     def _ask_about(self, jobs: list[str], seen: dict[str, int]) -> None:
         with self.db.read() as tx:

@@ -93,8 +93,11 @@ class Keeper:
         while self.budget:
             with self._lock:
                 taken = sum(place.bytes for place in self._places.values() if place.engine is not None)
-                idle = sorted((place.used, name) for name, place in self._places.items()
-                              if place.engine is not None and not place.users and name != but)
+                idle = sorted(
+                    (place.used, name)
+                    for name, place in self._places.items()
+                    if place.engine is not None and not place.users and name != but
+                )
                 if taken + wanted <= self.budget:
                     return
                 if not idle:

@@ -65,8 +65,14 @@ class Queue:
 
     # Accepting
 
-    def accept(self, job: Job, idempotency: str | None, request_hash: str, expires: float | None,
-               before: Callable[[Connection], tuple[str | None, str | None]]) -> tuple[Job, bool]:
+    def accept(
+        self,
+        job: Job,
+        idempotency: str | None,
+        request_hash: str,
+        expires: float | None,
+        before: Callable[[Connection], tuple[str | None, str | None]],
+    ) -> tuple[Job, bool]:
         """Puts a job into the queue, or finds the one of this idempotency key; returns (job, replayed).
 
         `before` runs in the same transaction, only for a new job: it counts quota, writes turns, and gives the
@@ -81,9 +87,22 @@ class Queue:
             self._room(tx, job.owner)
             conversation, turn = before(tx)
             values = {c.name: getattr(job, c.name) for c in t.jobs.c if hasattr(job, c.name)}
-            tx.execute(insert(t.jobs).values(values | {
-                "pictures": list(job.pictures), "request": dict(job.request), "direction": dict(job.direction), "seq": 0, "conversation": conversation, "turn": turn,
-                "idempotency": idempotency, "hash": request_hash or None, "expires": expires}))
+            tx.execute(
+                insert(t.jobs).values(
+                    values
+                    | {
+                        "pictures": list(job.pictures),
+                        "request": dict(job.request),
+                        "direction": dict(job.direction),
+                        "seq": 0,
+                        "conversation": conversation,
+                        "turn": turn,
+                        "idempotency": idempotency,
+                        "hash": request_hash or None,
+                        "expires": expires,
+                    }
+                )
+            )
             told = append(tx, job.id, [("accepted", {})])
             made = self._one(tx, select(t.jobs).where(t.jobs.c.id == job.id), job.id)
         self.hub.publish(told)
@@ -124,8 +143,10 @@ class Queue:
             job = self._one(tx, select(t.jobs).where(t.jobs.c.id == name, t.jobs.c.owner == owner), name)
             if job.state != "queued":
                 return job
-            ahead = select(func.count()).where(t.jobs.c.state == "queued", or_(
-                t.jobs.c.priority > job.priority, and_(t.jobs.c.priority == job.priority, t.jobs.c.created < job.created)))
+            ahead = select(func.count()).where(
+                t.jobs.c.state == "queued",
+                or_(t.jobs.c.priority > job.priority, and_(t.jobs.c.priority == job.priority, t.jobs.c.created < job.created)),
+            )
             return as_row(Job, vars(job) | {"position": tx.scalar(ahead) or 0})
 
     def browse(self, owner: str, state: str | None, cursor: str | None, limit: int) -> Page[Job]:
@@ -138,7 +159,9 @@ class Queue:
     def counts(self) -> dict[str, int]:
         """How many jobs are queued and running."""
         with self.db.read() as tx:
-            found = tx.execute(select(t.jobs.c.state, func.count()).where(t.jobs.c.state.in_(("queued", "running"))).group_by(t.jobs.c.state))
+            found = tx.execute(
+                select(t.jobs.c.state, func.count()).where(t.jobs.c.state.in_(("queued", "running"))).group_by(t.jobs.c.state)
+            )
             return {"queued": 0, "running": 0} | {str(state): int(n) for state, n in found}
 
     # Working
@@ -148,10 +171,14 @@ class Queue:
         if not engines or (among is not None and not among):
             return []
         j = t.jobs
-        query = (select(j.c.id, j.c.owner).outerjoin(t.served, t.served.c.owner == j.c.owner)
-                 .where(j.c.state == "queued", j.c.engine.in_(engines))
-                 .order_by(j.c.priority.desc(), func.coalesce(t.served.c.at, 0.0), j.c.number).limit(most)
-                 .with_for_update(of=j, skip_locked=True))
+        query = (
+            select(j.c.id, j.c.owner)
+            .outerjoin(t.served, t.served.c.owner == j.c.owner)
+            .where(j.c.state == "queued", j.c.engine.in_(engines))
+            .order_by(j.c.priority.desc(), func.coalesce(t.served.c.at, 0.0), j.c.number)
+            .limit(most)
+            .with_for_update(of=j, skip_locked=True)
+        )
         if among is not None:
             query = query.where(j.c.id.in_(among))
         told: list[JobEvent] = []
@@ -159,12 +186,20 @@ class Queue:
         with self.db.write(durable=False) as tx:  # a lease that a power cut forgets is a job that waits again
             chosen = tx.execute(query).all()
             for name, _ in chosen:
-                values = {"state": "running", "worker": worker, "lease": now() + self.limits.lease, "attempts": j.c.attempts + 1,
-                          "started": func.coalesce(j.c.started, now())}
+                values = {
+                    "state": "running",
+                    "worker": worker,
+                    "lease": now() + self.limits.lease,
+                    "attempts": j.c.attempts + 1,
+                    "started": func.coalesce(j.c.started, now()),
+                }
                 tx.execute(update(j).where(j.c.id == name).values(values))
                 job = self._one(tx, select(j).where(j.c.id == name), name)
-                told += append(tx, name, [("started", {"attempt": job.attempts, "engine": job.engine,
-                                                       "action": job.direction.get("action", "created")})])
+                told += append(
+                    tx,
+                    name,
+                    [("started", {"attempt": job.attempts, "engine": job.engine, "action": job.direction.get("action", "created")})],
+                )
                 claimed.append(job)
             for owner in sorted({owner for _, owner in chosen}):  # in one order everywhere, so that no two wait for each other
                 put(tx, t.served, {"owner": owner, "at": now()}, ("owner",), {"at": now()})
@@ -174,8 +209,13 @@ class Queue:
     def waiting(self, engine: str, most: int) -> list[Job]:
         """Jobs that would come next for an engine, without taking them."""
         j = t.jobs
-        query = (select(j).outerjoin(t.served, t.served.c.owner == j.c.owner).where(j.c.state == "queued", j.c.engine == engine)
-                 .order_by(j.c.priority.desc(), func.coalesce(t.served.c.at, 0.0), j.c.number).limit(most))
+        query = (
+            select(j)
+            .outerjoin(t.served, t.served.c.owner == j.c.owner)
+            .where(j.c.state == "queued", j.c.engine == engine)
+            .order_by(j.c.priority.desc(), func.coalesce(t.served.c.at, 0.0), j.c.number)
+            .limit(most)
+        )
         with self.db.read() as tx:
             return [to_job(tx, row) for row in tx.execute(query).mappings().all()]
 
@@ -191,8 +231,9 @@ class Queue:
 
     def hold(self, tx: Connection, worker: str, job: str) -> None:
         """Raises LeaseLost unless the job is still this worker's and wanted; the row stays locked for this transaction."""
-        row = tx.execute(select(t.jobs.c.cancel).where(t.jobs.c.id == job, t.jobs.c.worker == worker, t.jobs.c.state == "running")
-                         .with_for_update()).first()
+        row = tx.execute(
+            select(t.jobs.c.cancel).where(t.jobs.c.id == job, t.jobs.c.worker == worker, t.jobs.c.state == "running").with_for_update()
+        ).first()
         if row is None or row[0]:
             raise LeaseLost(job)
 
@@ -203,8 +244,15 @@ class Queue:
             told = append(tx, job, lines)
         self.hub.publish(told)
 
-    def end(self, worker: str, job: str, state: str, lines: Sequence[Line], error: Mapping[str, Any] | None = None,
-            also: Callable[[Connection], None] | None = None) -> None:
+    def end(
+        self,
+        worker: str,
+        job: str,
+        state: str,
+        lines: Sequence[Line],
+        error: Mapping[str, Any] | None = None,
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
         """Makes a job final, once; `also` runs in the same transaction. Raises LeaseLost."""
         with self.db.write() as tx:
             if state != "cancelled":
@@ -214,7 +262,9 @@ class Queue:
                 also(tx)
         self.hub.publish(told)
 
-    def _end(self, tx: Connection, where: Any, job: str, state: str, lines: Sequence[Line], error: Mapping[str, Any] | None) -> list[JobEvent]:
+    def _end(
+        self, tx: Connection, where: Any, job: str, state: str, lines: Sequence[Line], error: Mapping[str, Any] | None
+    ) -> list[JobEvent]:
         values = {"state": state, "finished": now(), "lease": None, "error": None if error is None else dict(error)}
         if not tx.execute(update(t.jobs).where(t.jobs.c.id == job, where).values(values)).rowcount:
             raise LeaseLost(job)
@@ -254,8 +304,11 @@ class Queue:
                 if row["cancel"]:
                     told += self._end(tx, t.jobs.c.state == "running", row["id"], "cancelled", (), None)
                 elif row["attempts"] >= self.limits.attempts:
-                    error = {"code": "poison", "message": f"{row['attempts']} attempts ended without an answer; change the request",
-                             "details": {}}
+                    error = {
+                        "code": "poison",
+                        "message": f"{row['attempts']} attempts ended without an answer; change the request",
+                        "details": {},
+                    }
                     told += self._end(tx, t.jobs.c.state == "running", row["id"], "failed", (), error)
                 else:
                     tx.execute(update(t.jobs).where(t.jobs.c.id == row["id"]).values(state="queued", worker=None, lease=None))
@@ -309,14 +362,24 @@ class Queue:
         a while; returns blobs to collect."""
         loose: list[str] = []
         with self.db.write() as tx:
-            old = list(tx.scalars(select(t.jobs.c.id).where(
-                t.jobs.c.finished < now() - events_seconds,
-                t.jobs.c.id.in_(select(t.events.c.job).where(t.events.c.kind.in_(("step", "preview"))))).limit(1000)))
+            old = list(
+                tx.scalars(
+                    select(t.jobs.c.id)
+                    .where(
+                        t.jobs.c.finished < now() - events_seconds,
+                        t.jobs.c.id.in_(select(t.events.c.job).where(t.events.c.kind.in_(("step", "preview")))),
+                    )
+                    .limit(1000)
+                )
+            )
             for name in old:
                 tx.execute(delete(t.events).where(t.events.c.job == name, t.events.c.kind.in_(("step", "preview"))))
                 loose += release(tx, f"job:{name}")
-            tx.execute(update(t.jobs).where(t.jobs.c.finished < now() - idempotency_seconds, t.jobs.c.idempotency.is_not(None))
-                       .values(idempotency=None, hash=None))
+            tx.execute(
+                update(t.jobs)
+                .where(t.jobs.c.finished < now() - idempotency_seconds, t.jobs.c.idempotency.is_not(None))
+                .values(idempotency=None, hash=None)
+            )
             ended = select(t.jobs.c.owner, t.jobs.c.id).where(t.jobs.c.expires < now(), t.jobs.c.state.in_(FINAL)).limit(1000)
             for owner, name in tx.execute(ended).all():
                 loose += self.drop(tx, owner, name, pictures=True)

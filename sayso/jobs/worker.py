@@ -277,7 +277,11 @@ class Workers:
 
     def _fail_stopped(self, run: Run, why: str) -> None:
         if why == "deadline":
-            error = {"code": "deadline", "message": f"the job took longer than {self.pace.deadline:.0f} seconds; ask for less", "details": {}}
+            error = {
+                "code": "deadline",
+                "message": f"the job took longer than {self.pace.deadline:.0f} seconds; ask for less",
+                "details": {},
+            }
             self.queue.end(run.worker, run.job.id, "failed", run.waiting_lines(), error)
         elif why == "shutdown":
             self.queue.give_back(run.worker, run.job.id, fault=False)

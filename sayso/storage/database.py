@@ -30,7 +30,9 @@ class Database:
             self.lite = self.url.get_backend_name() == "sqlite"
             self._sure, self._quick = self._engine("FULL"), self._engine("NORMAL")
         except (ArgumentError, ImportError, SQLAlchemyError) as error:
-            raise BadInput(f"the database URL cannot be used ({type(error).__name__}); write sqlite:///FILE or postgresql+psycopg://…") from error
+            raise BadInput(
+                f"the database URL cannot be used ({type(error).__name__}); write sqlite:///FILE or postgresql+psycopg://…"
+            ) from error
         self._turn = threading.RLock()  # one writer at a time here, instead of many that ask SQLite in a loop
 
     def _engine(self, synchronous: str) -> Engine:
@@ -41,8 +43,13 @@ class Database:
         @event.listens_for(engine, "connect")
         def _settle(connection: sqlite3.Connection, record: object) -> None:
             connection.isolation_level = None  # transactions are begun below
-            for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON", "secure_delete = ON",
-                           "journal_size_limit = 67108864"):
+            for pragma in (
+                "journal_mode = WAL",
+                f"synchronous = {synchronous}",
+                "foreign_keys = ON",
+                "secure_delete = ON",
+                "journal_size_limit = 67108864",
+            ):
                 connection.execute(f"PRAGMA {pragma}")
 
         @event.listens_for(engine, "begin")

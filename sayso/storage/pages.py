@@ -33,8 +33,11 @@ def put(tx: Connection, table: Table, values: Mapping[str, Any], keys: Sequence[
     """Inserts a row, or changes the one that has the same `keys`; nothing when `change` is empty."""
     insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     statement = insert(table).values(**values)
-    tx.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=dict(change)) if change
-               else statement.on_conflict_do_nothing(index_elements=list(keys)))
+    tx.execute(
+        statement.on_conflict_do_update(index_elements=list(keys), set_=dict(change))
+        if change
+        else statement.on_conflict_do_nothing(index_elements=list(keys))
+    )
 
 
 def as_row(kind: type[Row], row: Mapping[str, Any] | RowMapping) -> Row:
@@ -43,8 +46,16 @@ def as_row(kind: type[Row], row: Mapping[str, Any] | RowMapping) -> Row:
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
-def page(tx: Connection, query: Select[Any], table: Table, owner: str, cursor: str | None, limit: int, make: Callable[[RowMapping], Row],
-         ascending: bool = False) -> Page[Row]:
+def page(
+    tx: Connection,
+    query: Select[Any],
+    table: Table,
+    owner: str,
+    cursor: str | None,
+    limit: int,
+    make: Callable[[RowMapping], Row],
+    ascending: bool = False,
+) -> Page[Row]:
     """Rows after the one whose id is `cursor`, newest first unless `ascending`. Raises BadInput for a cursor that is none."""
     number: ColumnElement[int] = table.c.number
     if cursor is not None:

@@ -78,7 +78,7 @@ def erase(shelf: Shelf, owner: str) -> None:
         holders += [f"picture:{name}" for name in tx.scalars(select(t.pictures.c.id).where(t.pictures.c.owner == owner))]
         holders += [f"file:{name}" for name in tx.scalars(select(t.files.c.id).where(t.files.c.owner == owner))]
         for start in range(0, len(holders), CHUNK):
-            chunk = holders[start:start + CHUNK]
+            chunk = holders[start : start + CHUNK]
             loose += list(tx.scalars(select(t.uses.c.blob).where(t.uses.c.holder.in_(chunk))))
             tx.execute(delete(t.uses).where(t.uses.c.holder.in_(chunk)))
         tx.execute(delete(t.events).where(t.events.c.job.in_(select(t.jobs.c.id).where(t.jobs.c.owner == owner))))

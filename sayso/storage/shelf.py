@@ -43,7 +43,7 @@ class Shelf:
         """Removes the files that nothing holds any more; call it after the transaction that let go of them."""
         wanted = sorted(set(names))
         for start in range(0, len(wanted), CHUNK):
-            chunk = wanted[start:start + CHUNK]
+            chunk = wanted[start : start + CHUNK]
             with self.db.write(durable=False) as tx:
                 self.db.alone(tx)
                 held = set(tx.scalars(select(t.uses.c.blob).where(t.uses.c.blob.in_(chunk))))

@@ -10,7 +10,8 @@ LONG = BigInteger().with_variant(Integer, "sqlite")
 WORD = String(64).with_variant(String(64, collation="C"), "postgresql")  # ranges of beginnings need plain order
 
 keys = Table(
-    "keys", METADATA,
+    "keys",
+    METADATA,
     Column("id", ID, primary_key=True),
     Column("name", String(200), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),  # sha256 of the secret, which is 256 random bits
@@ -23,13 +24,15 @@ keys = Table(
     Column("revoked", Float),
 )
 days = Table(
-    "days", METADATA,
+    "days",
+    METADATA,
     Column("owner", ID, primary_key=True),
     Column("day", String(10), primary_key=True),  # 2026-11-21, UTC
     Column("pictures", Integer, nullable=False),
 )
 jobs = Table(
-    "jobs", METADATA,
+    "jobs",
+    METADATA,
     Column("number", LONG, primary_key=True, autoincrement=True),  # the order of acceptance
     Column("id", ID, nullable=False, unique=True),
     Column("owner", ID, nullable=False),
@@ -59,12 +62,14 @@ jobs = Table(
     Index("jobs_conversation", "conversation"),
 )
 served = Table(
-    "served", METADATA,
+    "served",
+    METADATA,
     Column("owner", ID, primary_key=True),
     Column("at", Float, nullable=False),  # when a job of this owner was last begun; the longest ago goes first
 )
 events = Table(
-    "events", METADATA,
+    "events",
+    METADATA,
     Column("job", ID, primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("kind", String(20), nullable=False),
@@ -72,13 +77,15 @@ events = Table(
     Column("created", Float, nullable=False),
 )
 uses = Table(
-    "uses", METADATA,
+    "uses",
+    METADATA,
     Column("blob", String(64), primary_key=True),
     Column("holder", String(120), primary_key=True),  # "picture:ig_…", "file:file-…", "job:job_…"
     Index("uses_holder", "holder"),
 )
 pictures = Table(
-    "pictures", METADATA,
+    "pictures",
+    METADATA,
     Column("number", LONG, primary_key=True, autoincrement=True),
     Column("id", ID, nullable=False, unique=True),
     Column("owner", ID, nullable=False),
@@ -107,7 +114,8 @@ pictures = Table(
     Index("pictures_conversation", "conversation"),
 )
 words = Table(
-    "words", METADATA,
+    "words",
+    METADATA,
     Column("owner", ID, primary_key=True),
     Column("kind", String(12), primary_key=True),  # "picture" or "conversation"
     Column("word", WORD, primary_key=True),
@@ -115,7 +123,8 @@ words = Table(
     Index("words_thing", "thing"),
 )
 files = Table(
-    "files", METADATA,
+    "files",
+    METADATA,
     Column("number", LONG, primary_key=True, autoincrement=True),
     Column("id", ID, nullable=False, unique=True),
     Column("owner", ID, nullable=False),
@@ -132,7 +141,8 @@ files = Table(
     Index("files_expires", "expires"),
 )
 documents = Table(
-    "documents", METADATA,
+    "documents",
+    METADATA,
     Column("number", LONG, primary_key=True, autoincrement=True),
     Column("kind", String(40), nullable=False),
     Column("id", ID, nullable=False),
@@ -145,7 +155,8 @@ documents = Table(
     Index("documents_expires", "expires"),
 )
 conversations = Table(
-    "conversations", METADATA,
+    "conversations",
+    METADATA,
     Column("id", ID, primary_key=True),
     Column("owner", ID, nullable=False),
     Column("title", String(300), nullable=False),
@@ -156,7 +167,8 @@ conversations = Table(
     Index("conversations_of", "owner", "updated"),
 )
 turns = Table(
-    "turns", METADATA,
+    "turns",
+    METADATA,
     Column("number", LONG, primary_key=True, autoincrement=True),
     Column("id", ID, nullable=False, unique=True),
     Column("conversation", ID, nullable=False),

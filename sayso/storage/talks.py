@@ -74,11 +74,20 @@ def turn(tx: Connection, conversation: str, name: str) -> Turn:
     return as_row(Turn, row)
 
 
-def append(tx: Connection, owner: str, conversation: Conversation, parent: str | None, role: str, parts: Sequence[Mapping[str, str]],
-           job: str | None = None) -> Turn:
+def append(
+    tx: Connection,
+    owner: str,
+    conversation: Conversation,
+    parent: str | None,
+    role: str,
+    parts: Sequence[Mapping[str, str]],
+    job: str | None = None,
+) -> Turn:
     """A new turn after `parent` (None: a new root); it becomes the head. The first words said become the title."""
     made = Turn(new_id("turn_"), conversation.id, parent, role, tuple(parts), now(), job)  # type: ignore[arg-type]
-    tx.execute(insert(t.turns).values({c.name: getattr(made, c.name) for c in t.turns.c if c.name != "number"} | {"parts": list(made.parts)}))
+    tx.execute(
+        insert(t.turns).values({c.name: getattr(made, c.name) for c in t.turns.c if c.name != "number"} | {"parts": list(made.parts)})
+    )
     values: dict[str, Any] = {"head": made.id, "updated": now()}
     said = " ".join(part["text"] for part in parts if "text" in part).strip()
     known = tx.scalar(select(t.conversations.c.title).where(t.conversations.c.id == conversation.id))

@@ -99,7 +99,17 @@ def rooms(settings: Settings, *plugins: object) -> Rooms:
     if settings.director_url:
         adviser = ChatAdviser(settings.director_url, settings.director_model, settings.director_key, settings.director_seconds)
     return Rooms(
-        settings=settings, db=db, shelf=shelf, queue=queue, keeper=keeper, workers=workers, render=render, pictures=pictures,
-        director=Director(settings, rows, adviser), door=way_out, gate=Gate(db, settings), metrics=metrics,
+        settings=settings,
+        db=db,
+        shelf=shelf,
+        queue=queue,
+        keeper=keeper,
+        workers=workers,
+        render=render,
+        pictures=pictures,
+        director=Director(settings, rows, adviser),
+        door=way_out,
+        gate=Gate(db, settings),
+        metrics=metrics,
         upkeep=Upkeep(settings, folder, queue, shelf, keeper, workers),
     )

@@ -110,7 +110,9 @@ class Director:
             prompt = wording.refined(text, shown[pictures[0]].prompt if pictures and not wording.again(text) else last, action == "edited")
         if request.instructions.strip() and advice is None:
             prompt = f"{request.instructions.strip()}\n{prompt}"
-        direction = Direction(action, "", prompt, prompt if prompt != text else None, tuple(pictures), background=_background(request.background))
+        direction = Direction(
+            action, "", prompt, prompt if prompt != text else None, tuple(pictures), background=_background(request.background)
+        )
         return self._engine(request, self._sized(request, direction, shown), action, len(pictures))
 
     def _check(self, request: Request, text: str, talk: Sequence[Said]) -> None:
@@ -137,8 +139,9 @@ class Director:
         before = (Said("user", (Text(request.instructions),)),) if request.instructions.strip() else ()
         return self.adviser((*before, *talk), shown)
 
-    def _meaning(self, request: Request, text: str, attached: list[str], earlier: list[str], shown: Mapping[str, Shown],
-                 advice: Advice | None) -> tuple[Action, list[str]]:
+    def _meaning(
+        self, request: Request, text: str, attached: list[str], earlier: list[str], shown: Mapping[str, Shown], advice: Advice | None
+    ) -> tuple[Action, list[str]]:
         if request.want == "text":
             return "answered", []
         if request.action == "generate":
@@ -197,8 +200,10 @@ class Director:
         first = shown[direction.pictures[0]]
         if mask is not None:
             if (shown[mask].width, shown[mask].height) != (first.width, first.height):
-                raise BadInput(f"the mask is {shown[mask].width}x{shown[mask].height} and the picture {first.width}x{first.height}; "
-                               "make them the same size")
+                raise BadInput(
+                    f"the mask is {shown[mask].width}x{shown[mask].height} and the picture {first.width}x{first.height}; "
+                    "make them the same size"
+                )
             if request.size not in (None, (first.width, first.height)):
                 raise BadInput(f"with a mask the size is that of the picture, {first.width}x{first.height}; leave size out or make it auto")
         if request.size is not None and mask is None:
@@ -221,8 +226,9 @@ class Director:
         able.sort(key=lambda info: direction.mask is not None and Ability.MASK not in info.abilities)  # stable: the default stays first
         info = able[0]
         if len(direction.prompt) > info.prompt_limit:
-            raise BadInput(f'the prompt has {len(direction.prompt):,} characters and the engine "{info.name}" reads {info.prompt_limit:,}; '
-                           "shorten it")
+            raise BadInput(
+                f'the prompt has {len(direction.prompt):,} characters and the engine "{info.name}" reads {info.prompt_limit:,}; shorten it'
+            )
         quality = _quality(request)
         known = "quality" in info.options
         steps = request.steps if request.steps is not None or quality is None or known else int(getattr(self.settings, f"steps_{quality}"))
@@ -243,8 +249,14 @@ class Director:
         return [i for i in rows if needs <= i.abilities and (i.name in named or i.name not in NOT_UNASKED) and i.missing() is None]
 
     def _why_not(self, request: Request, needs: set[Ability]) -> str:
-        words = {Ability.DRAW: "draw", Ability.EDIT: "edit a picture", Ability.REFERENCES: "take several pictures", Ability.ASK: "answer",
-                 Ability.TRANSPARENT: "draw on a transparent background", Ability.THINK: "think before it draws"}
+        words = {
+            Ability.DRAW: "draw",
+            Ability.EDIT: "edit a picture",
+            Ability.REFERENCES: "take several pictures",
+            Ability.ASK: "answer",
+            Ability.TRANSPARENT: "draw on a transparent background",
+            Ability.THINK: "think before it draws",
+        }
         if request.engine is not None:
             lacking = " and ".join(words[need] for need in sorted(needs - self.table[request.engine].abilities, key=lambda a: a.value))
             return f'the engine "{request.engine}" cannot {lacking}; choose another or ask for something else'

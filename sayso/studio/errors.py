@@ -6,8 +6,18 @@ from sayso.errors import BadInput, SaysoError
 from sayso.storage.errors import Conflict, IdempotencyConflict, NotFound, QueueFull, StorageFull
 from sayso.types import Verdict
 
-__all__ = ["Conflict", "EngineFailed", "IdempotencyConflict", "NotFound", "QueueFull", "QuotaExceeded", "RateLimited", "Refused", "StorageFull",
-           "Unauthorized"]
+__all__ = [
+    "Conflict",
+    "EngineFailed",
+    "IdempotencyConflict",
+    "NotFound",
+    "QueueFull",
+    "QuotaExceeded",
+    "RateLimited",
+    "Refused",
+    "StorageFull",
+    "Unauthorized",
+]
 
 
 class Unauthorized(SaysoError):

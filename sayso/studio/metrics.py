@@ -21,13 +21,15 @@ class Metrics:
         Gauge("sayso_engine_bytes", "Memory of all loaded engines.", registry=self.registry).set_function(lambda: sum(engines().values()))
         Gauge("sayso_engines_loaded", "Engines in memory.", registry=self.registry).set_function(lambda: len(engines()))
         self._ended = Counter("sayso_attempts", "Attempts at jobs by how they ended.", ["engine", "outcome"], registry=self.registry)
-        self._waited = Histogram("sayso_wait_seconds", "From acceptance to the start of an attempt.", ["engine"], buckets=SECONDS,
-                                 registry=self.registry)
+        self._waited = Histogram(
+            "sayso_wait_seconds", "From acceptance to the start of an attempt.", ["engine"], buckets=SECONDS, registry=self.registry
+        )
         self._ran = Histogram("sayso_run_seconds", "Of one attempt.", ["engine"], buckets=SECONDS, registry=self.registry)
         self._pictures = Counter("sayso_pictures", "Pictures drawn.", ["engine"], registry=self.registry)
         self._steps = Counter("sayso_steps", "Steps of the sampler.", ["engine"], registry=self.registry)
-        self._together = Histogram("sayso_batch_pictures", "Pictures drawn together.", ["engine"], buckets=(1, 2, 4, 8, 16, 32, 64),
-                                   registry=self.registry)
+        self._together = Histogram(
+            "sayso_batch_pictures", "Pictures drawn together.", ["engine"], buckets=(1, 2, 4, 8, 16, 32, 64), registry=self.registry
+        )
         self._refused = Counter("sayso_refusals", "Refusals by the policy.", ["stage", "clause"], registry=self.registry)
 
     def attempt(self, engine: str, outcome: str, waited: float, ran: float) -> None:

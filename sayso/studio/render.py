@@ -125,16 +125,29 @@ def ask_of(request: Request, direction: Direction, talk: Sequence[Said], picture
     options = dict(request.options) | ({"quality": direction.quality} if direction.quality is not None else {})
     parts: tuple[Part, ...] = (*shown, Text(direction.prompt))
     return Ask(
-        (Message("user", parts),), "picture", direction.width, direction.height, request.count, seed, direction.steps, request.guidance,
-        direction.background, mask if direction.obeys else None, request.style, request.think, request.finish, options,
+        (Message("user", parts),),
+        "picture",
+        direction.width,
+        direction.height,
+        request.count,
+        seed,
+        direction.steps,
+        request.guidance,
+        direction.background,
+        mask if direction.obeys else None,
+        request.style,
+        request.think,
+        request.finish,
+        options,
     )
 
 
 class Render:
     """The performer of the workers. `pictures` gives stored ones; `talk_of` the messages that a job answers."""
 
-    def __init__(self, queue: Queue, shelf: Shelf, door: Door, pictures: Pictures, talk_of: Callable[[Job], Sequence[Said]], batch: int,
-                 meter: Meter):
+    def __init__(
+        self, queue: Queue, shelf: Shelf, door: Door, pictures: Pictures, talk_of: Callable[[Job], Sequence[Said]], batch: int, meter: Meter
+    ):
         self.queue, self.shelf, self.door, self.pictures, self.talk_of = queue, shelf, door, pictures, talk_of
         self.batch, self.meter = batch, meter
 
@@ -157,13 +170,14 @@ class Render:
         units = [(work, index) for work in works for index in work.todo]
         if together and len(units) > 1:
             for start in range(0, len(units), self.batch):
-                self._draw_together(engine, units[start:start + self.batch])
+                self._draw_together(engine, units[start : start + self.batch])
         else:
             for work in works:
                 self._draw_alone(engine, work)
         for work in works:
             if work.run.error is None and not work.run.stopped():
                 self._end(work)
+
     def explain(self, error: Exception) -> Mapping[str, Any]:
         if isinstance(error, Refused):
             self.meter.refused(error.verdict.stage, error.verdict.clause or "")
@@ -232,8 +246,11 @@ class Render:
         first = work.todo[0] if work.todo else 0
         if work.request.count and not work.todo and work.direction.action != "answered":
             return
-        ask = work.ask if work.direction.action == "answered" else replace(
-            work.ask, count=len(work.job.pictures) - first, seed=(work.ask.seed + first) % 2**63)
+        ask = (
+            work.ask
+            if work.direction.action == "answered"
+            else replace(work.ask, count=len(work.job.pictures) - first, seed=(work.ask.seed + first) % 2**63)
+        )
         work.run.check()
         events = engine.respond(ask)
         try:
@@ -291,16 +308,31 @@ class Render:
         if len(work.job.pictures) == 1 and taken / max(1, total) < (given + 1) / (wanted + 1) - 1e-9:
             return
         try:
-            sealed = self.door.leave(self._finished(work, picture), work.ask, self._described(engine, work, index, ()), work.request.format,
-                                     work.request.compression, work.request.moderation)
+            sealed = self.door.leave(
+                self._finished(work, picture),
+                work.ask,
+                self._described(engine, work, index, ()),
+                work.request.format,
+                work.request.compression,
+                work.request.moderation,
+            )
         except Refused:
             return  # the finished picture decides
         work.previews[index] = given + 1
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
             self._hold(tx, work)
             hold(tx, blob, f"job:{work.job.id}")
-            told = append(tx, work.job.id, [*work.run.waiting_lines(), ("preview", {
-                "picture": index, "nth": given, "blob": blob, "media_type": sealed.media_type} | self._size(work, picture))])
+            told = append(
+                tx,
+                work.job.id,
+                [
+                    *work.run.waiting_lines(),
+                    (
+                        "preview",
+                        {"picture": index, "nth": given, "blob": blob, "media_type": sealed.media_type} | self._size(work, picture),
+                    ),
+                ],
+            )
         self.queue.hub.publish(told)
 
     def _size(self, work: Work, picture: Picture) -> dict[str, int]:
@@ -326,7 +358,15 @@ class Render:
 
     def _described(self, engine: Engine, work: Work, seed: int, parents: tuple[Parent, ...]) -> Record:
         weights = str(getattr(engine, "sha", ""))
-        return Record("edited" if work.direction.action == "edited" else "created", engine.name, weights, seed, work.direction.prompt, _settings(work.request, work.direction), parents)
+        return Record(
+            "edited" if work.direction.action == "edited" else "created",
+            engine.name,
+            weights,
+            seed,
+            work.direction.prompt,
+            _settings(work.request, work.direction),
+            parents,
+        )
 
     def _parents(self, work: Work) -> tuple[Parent, ...]:
         out = []
@@ -349,11 +389,27 @@ class Render:
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
             self._hold(tx, work)
             row = stored(sealed, blob, picture, record, job.owner, job.pictures[index], work.direction.pictures)
-            row = replace(row, prompt=text, revised_prompt=work.direction.revised, job=job.id, index=index, conversation=job.conversation,
-                          turn=job.turn)
+            row = replace(
+                row,
+                prompt=text,
+                revised_prompt=work.direction.revised,
+                job=job.id,
+                index=index,
+                conversation=job.conversation,
+                turn=job.turn,
+            )
             library.add_picture(tx, row)
-            line: Line = ("picture", {"picture": index, "id": row.id, "media_type": row.media_type, "width": row.width, "height": row.height,
-                                      "seed": event.seed})
+            line: Line = (
+                "picture",
+                {
+                    "picture": index,
+                    "id": row.id,
+                    "media_type": row.media_type,
+                    "width": row.width,
+                    "height": row.height,
+                    "seed": event.seed,
+                },
+            )
             told = append(tx, job.id, [*work.run.waiting_lines(), line])
         self.queue.hub.publish(told)
 
@@ -385,9 +441,23 @@ class Render:
 def stored(sealed: Sealed, blob: str, picture: Picture, record: Record, owner: str, name: str, parents: Sequence[str]) -> StoredPicture:
     """The row of a sealed picture, without what belongs to a job."""
     return StoredPicture(
-        id=name, owner=owner, blob=blob, bytes=len(sealed.data), media_type=sealed.media_type, width=picture.width, height=picture.height,
-        prompt=record.prompt, revised_prompt=None, engine=record.engine, weights=record.weights, seed=record.seed, seal=sealed.id,
-        action=record.action, created=now(), settings=dict(record.settings), parents=tuple(parents),
+        id=name,
+        owner=owner,
+        blob=blob,
+        bytes=len(sealed.data),
+        media_type=sealed.media_type,
+        width=picture.width,
+        height=picture.height,
+        prompt=record.prompt,
+        revised_prompt=None,
+        engine=record.engine,
+        weights=record.weights,
+        seed=record.seed,
+        seal=sealed.id,
+        action=record.action,
+        created=now(),
+        settings=dict(record.settings),
+        parents=tuple(parents),
     )
 
 
@@ -401,8 +471,12 @@ def refusal(error: Refused) -> dict[str, Any]:
 def _settings(request: Request, direction: Direction) -> dict[str, object]:
     """How it was drawn, for the seal and the gallery; what was left to the engine is left out."""
     found: dict[str, object] = {
-        "steps": direction.steps, "guidance": request.guidance, "style": request.style, "background": direction.background,
-        "quality": None if request.quality == "auto" else request.quality, "think": request.think or None,
+        "steps": direction.steps,
+        "guidance": request.guidance,
+        "style": request.style,
+        "background": direction.background,
+        "quality": None if request.quality == "auto" else request.quality,
+        "think": request.think or None,
         "mask": True if direction.mask else None,
     }
     return {name: value for name, value in found.items() if value is not None}

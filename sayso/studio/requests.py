@@ -31,7 +31,8 @@ class Request:
     """One job. Words mean what they mean in `types.Ask`; here is what differs.
 
     `messages`: the whole context, oldest first, for a request that stands alone; with `conversation` only what is new, to
-    be put after the turn `parent` (None = the conversation's head, START = a new beginning beside the first). The last message is the user's.
+    be put after the turn `parent` (None = the conversation's head, START = a new beginning beside the first). The
+    last message is the user's.
     `want`: "picture" draws or edits, "text" answers, "either" lets the director choose.
     `action`: "generate" never takes an earlier picture, "edit" needs one, "auto" lets the director choose.
     `size`: width, height; None = auto (the engine's own, or that of the picture edited).

@@ -164,7 +164,9 @@ class Studio:
 
     # Jobs
 
-    def submit(self, owner: Key, request: Request, *, idempotency_key: str | None = None, request_hash: str = "", priority: int = 0) -> Ticket:
+    def submit(
+        self, owner: Key, request: Request, *, idempotency_key: str | None = None, request_hash: str = "", priority: int = 0
+    ) -> Ticket:
         """Accepts a job; when this returns it is on disk and will be done, failed or cancelled, whatever crashes.
 
         `priority`: higher goes first. Before accepting raises BadInput, CannotDo, Refused, NotFound (a picture, a turn),
@@ -187,11 +189,30 @@ class Studio:
             _close(engine.respond(ask))  # it refuses what it cannot do before any work
         return self._accept(owner, request, direction, parent, idempotency_key, request_hash, priority)
 
-    def _accept(self, owner: Key, request: Request, direction: Direction, parent: str | None, idempotency: str | None, request_hash: str,
-                priority: int, messages: Sequence[Said] | None = None) -> Ticket:
+    def _accept(
+        self,
+        owner: Key,
+        request: Request,
+        direction: Direction,
+        parent: str | None,
+        idempotency: str | None,
+        request_hash: str,
+        priority: int,
+        messages: Sequence[Said] | None = None,
+    ) -> Ticket:
         count = 0 if direction.action == "answered" else request.count
-        job = Job(new_id("job_"), owner.id, "queued", direction.engine, requests.to_json(request), tuple(new_id("ig_") for _ in range(count)),
-                  (), now(), priority, direction=direction.to_json())
+        job = Job(
+            new_id("job_"),
+            owner.id,
+            "queued",
+            direction.engine,
+            requests.to_json(request),
+            tuple(new_id("ig_") for _ in range(count)),
+            (),
+            now(),
+            priority,
+            direction=direction.to_json(),
+        )
 
         def before(tx: Connection) -> tuple[str | None, str | None]:
             self.rooms.gate.count_pictures(tx, owner, count)
@@ -300,8 +321,15 @@ class Studio:
     def sealed_as(self, owner: Key, picture: str, kind: str, quality: int | None = None) -> tuple[bytes, str]:
         """A drawn picture sealed anew as another kind of file, with its media type; nothing is stored."""
         row = self.picture(owner, picture)
-        record = Record(row.action, row.engine, row.weights, row.seed, row.prompt, row.settings,
-                        (Parent(self.data(owner, picture)[0], "parentOf", picture),))
+        record = Record(
+            row.action,
+            row.engine,
+            row.weights,
+            row.seed,
+            row.prompt,
+            row.settings,
+            (Parent(self.data(owner, picture)[0], "parentOf", picture),),
+        )
         sealed = self.rooms.door.sealer.seal(self.pixels(owner, picture), record, kind, quality)
         return sealed.data, sealed.media_type
 
@@ -309,8 +337,9 @@ class Studio:
         """What a person made of a drawn picture by hand: judged and sealed as an edit of it, and stored beside it."""
         self.rooms.upkeep.check_room()
         row = self.picture(owner, parent)
-        record = Record("edited", row.engine, row.weights, row.seed, note, {"tool": tool},
-                        (Parent(self.data(owner, parent)[0], "parentOf", parent),))
+        record = Record(
+            "edited", row.engine, row.weights, row.seed, note, {"tool": tool}, (Parent(self.data(owner, parent)[0], "parentOf", parent),)
+        )
         request = requests.drawing(note or tool, parent)
         ask = ask_of(request, Direction("edited", row.engine, note or tool, None, (parent,)), (), lambda name: self.pixels(owner, name))
         self.rooms.door.admit(ask, request.moderation)
@@ -320,9 +349,20 @@ class Studio:
             library.add_picture(tx, made)
         return made
 
-    def search(self, owner: Key, words: str = "", *, favourites: bool = False, conversation: str | None = None, cursor: str | None = None,
-               limit: int = 50, engine: str | None = None, action: str | None = None, since: float | None = None,
-               until: float | None = None) -> Page[StoredPicture]:
+    def search(
+        self,
+        owner: Key,
+        words: str = "",
+        *,
+        favourites: bool = False,
+        conversation: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        engine: str | None = None,
+        action: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Page[StoredPicture]:
         """One's pictures, newest first, whose prompt holds all the words (full-text search; beginnings count)."""
         sieve = library.Sieve(words, favourites, conversation, engine, action, since, until)
         with self.db.read() as tx:
@@ -339,27 +379,49 @@ class Studio:
             loose = library.drop_pictures(tx, owner.id, (picture,))
         self._gone(loose)
 
-    def put_file(self, owner: Key, data: bytes, *, filename: str, media_type: str, purpose: str, expires: float | None = None,
-                 width: int = 0, height: int = 0) -> StoredFile:
+    def put_file(
+        self,
+        owner: Key,
+        data: bytes,
+        *,
+        filename: str,
+        media_type: str,
+        purpose: str,
+        expires: float | None = None,
+        width: int = 0,
+        height: int = 0,
+    ) -> StoredFile:
         """Keeps bytes as they are; pictures are decoded and encoded anew by the caller first, who gives their size here."""
         self.rooms.upkeep.check_room()
         with self.shelf.storing(data) as (tx, (blob,)):
-            made = StoredFile(new_id("file-"), owner.id, blob, len(data), media_type, filename[:300], purpose[:60], now(), expires, width, height)
+            made = StoredFile(
+                new_id("file-"), owner.id, blob, len(data), media_type, filename[:300], purpose[:60], now(), expires, width, height
+            )
             library.add_file(tx, made)
         return made
 
-    def put_upload(self, owner: Key, picture: Picture, *, filename: str = "upload.png", purpose: str = "vision",
-                   expires: float | None = None) -> StoredFile:
+    def put_upload(
+        self, owner: Key, picture: Picture, *, filename: str = "upload.png", purpose: str = "vision", expires: float | None = None
+    ) -> StoredFile:
         """Keeps a decoded picture as PNG."""
-        return self.put_file(owner, encode(picture, "png"), filename=filename, media_type="image/png", purpose=purpose, expires=expires,
-                             width=picture.width, height=picture.height)
+        return self.put_file(
+            owner,
+            encode(picture, "png"),
+            filename=filename,
+            media_type="image/png",
+            purpose=purpose,
+            expires=expires,
+            width=picture.width,
+            height=picture.height,
+        )
 
     def file(self, owner: Key, file: str) -> StoredFile:
         with self.db.read() as tx:
             return library.file(tx, owner.id, file)
 
-    def files(self, owner: Key, *, purpose: str | None = None, cursor: str | None = None, limit: int = 50,
-              ascending: bool = False) -> Page[StoredFile]:
+    def files(
+        self, owner: Key, *, purpose: str | None = None, cursor: str | None = None, limit: int = 50, ascending: bool = False
+    ) -> Page[StoredFile]:
         with self.db.read() as tx:
             return library.list_files(tx, owner.id, purpose, cursor, limit, ascending)
 
@@ -403,8 +465,9 @@ class Studio:
         with self.db.read() as tx:
             return talks.find(tx, owner.id, words, cursor, limit)
 
-    def change_conversation(self, owner: Key, conversation: str, *, title: str | None = None, metadata: Mapping[str, str] | None = None,
-                            head: str | None = None) -> Conversation:
+    def change_conversation(
+        self, owner: Key, conversation: str, *, title: str | None = None, metadata: Mapping[str, str] | None = None, head: str | None = None
+    ) -> Conversation:
         """Renames it, or goes back to (or over to) the turn `head`."""
         with self.db.write() as tx:
             return talks.change(tx, owner.id, conversation, title, metadata, head)
@@ -428,8 +491,14 @@ class Studio:
             talks.get(tx, owner.id, conversation)
             return talks.tree(tx, conversation)
 
-    def append(self, owner: Key, conversation: str, role: Literal["user", "assistant"], parts: tuple[Mapping[str, str], ...],
-               parent: str | None = None) -> Turn:
+    def append(
+        self,
+        owner: Key,
+        conversation: str,
+        role: Literal["user", "assistant"],
+        parts: tuple[Mapping[str, str], ...],
+        parent: str | None = None,
+    ) -> Turn:
         """Puts a turn after `parent` (None = the head) without a job; it becomes the head."""
         for part in parts:
             if "picture" in part:
@@ -456,8 +525,11 @@ class Studio:
         out = []
         for info in self.rooms.director.table.values():
             loaded, busy, size = self.rooms.keeper.state(info.name)
-            out.append(EngineState(info.name, info.summary, info.abilities, info.missing(), loaded, busy, size / 2**20,
-                                   info.name == self.settings.engine))
+            out.append(
+                EngineState(
+                    info.name, info.summary, info.abilities, info.missing(), loaded, busy, size / 2**20, info.name == self.settings.engine
+                )
+            )
         return tuple(out)
 
     def load_engine(self, name: str) -> None:

@@ -21,7 +21,9 @@ def mask_of(picture: Picture) -> np.ndarray:
 def fitting(mask: np.ndarray, picture: Picture) -> np.ndarray:
     """The mask, when it is as large as the picture. Raises BadInput."""
     if mask.shape != picture.pixels.shape[:2]:
-        raise BadInput(f"the mask is {mask.shape[1]}x{mask.shape[0]} and the picture {picture.width}x{picture.height}; make them the same size")
+        raise BadInput(
+            f"the mask is {mask.shape[1]}x{mask.shape[0]} and the picture {picture.width}x{picture.height}; make them the same size"
+        )
     return mask
 
 
