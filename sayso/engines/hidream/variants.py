@@ -1,0 +1,90 @@
+"""The released HiDream models as data: defaults, sizes they were made for, and where their files are. No torch here.
+
+Where the releases disagree with themselves, the choice is made here once; docs/decisions/0008-hidream.md says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sayso.errors import Unknown
+
+AREA = 1024 * 1024  # pixels of the pictures that the models were trained on
+
+
+@dataclass(frozen=True)
+class Variant:
+    """`guidance` 1 = none. `max_tokens`: patches that a picture which is not square counts as. `table`: times of the Full models
+    (schedules.TABLES). `refine`: share of the steps that polish an edit as a drawing. `square`: the side that a picture is edited
+    at, None = its own shape at about one megapixel. `negative`: what a picture should not be when nothing is said about that."""
+
+    name: str
+    summary: str
+    edits: bool
+    repository: str
+    steps: int
+    guidance: float
+    picture_guidance: float
+    sampler: Literal["unipc", "renoise"]
+    table: Literal["official", "diffusers", "legacy"]
+    shift: float
+    max_tokens: int
+    negative: str
+    refine: float
+    square: int | None
+
+
+FULL = Variant("hidream-i1-full", "HiDream-I1 Full, 17 B: draws in 50 guided steps", False, "HiDream-ai/HiDream-I1-Full", 50, 5.0, 1.0, "unipc",
+               "official", 3.0, 4096, "", 0.0, None)
+DEV = Variant("hidream-i1-dev", "HiDream-I1 Dev, 17 B: draws in 28 steps", False, "HiDream-ai/HiDream-I1-Dev", 28, 1.0, 1.0, "renoise",
+              "official", 6.0, 4096, "", 0.0, None)
+FAST = Variant("hidream-i1-fast", "HiDream-I1 Fast, 17 B: draws in 16 steps", False, "HiDream-ai/HiDream-I1-Fast", 16, 1.0, 1.0, "renoise",
+               "official", 3.0, 4096, "", 0.0, None)
+E1 = Variant("hidream-e1-full", "HiDream-E1 Full, 17 B: edits at 768x768 by instruction and description", True, "HiDream-ai/HiDream-E1-Full", 28,
+             5.0, 4.0, "unipc", "diffusers", 3.0, 4608, "low resolution, blur", 0.3, 768)
+E11 = Variant("hidream-e1.1", "HiDream-E1.1, 17 B: edits by instruction, at the picture's own shape", True, "HiDream-ai/HiDream-E1-1", 28,
+              3.0, 1.5, "unipc", "diffusers", 3.0, 8192, "low quality, blurry, distorted", 0.3, None)
+VARIANTS = {variant.name: variant for variant in (FULL, DEV, FAST, E1, E11)}
+
+LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+LLAMA_OPEN_COPIES = ("unsloth/Meta-Llama-3.1-8B-Instruct",)  # the same weights where no access has to be asked for
+NEED_LLAMA = (
+    f"HiDream reads prompts with Llama 3.1 8B Instruct, which Meta gives out under its own licence: accept it at {LLAMA}, fetch it, "
+    "and name its folder with the option llama or SAYSO_LLAMA, or put it into text_encoder_4 and tokenizer_4"
+)
+
+
+@dataclass(frozen=True)
+class Download:
+    """`patterns`: files of a repository that are needed. `into`: folder for them inside the model's. `gigabytes`: about, on disk.
+    `gated`: a licence has to be accepted first."""
+
+    repository: str
+    patterns: tuple[str, ...]
+    into: str
+    gigabytes: float
+    gated: bool = False
+
+
+_SHARED = ("model_index.json", "scheduler/*", "text_encoder/*", "text_encoder_2/*", "text_encoder_3/*", "tokenizer/*", "tokenizer_2/*", "tokenizer_3/*",
+           "vae/*")
+_LLAMA = Download(LLAMA, ("*.safetensors", "*.json", "tokenizer*"), "llama", 16.1, gated=True)
+_TRANSFORMER = ("transformer/*.json", "transformer/*.safetensors")
+
+
+def downloads(variant: Variant) -> tuple[Download, ...]:
+    """Everything that `load` needs beside each other in one folder."""
+    if variant is E1:  # a LoRA over I1 Full
+        return (Download(FULL.repository, (*_TRANSFORMER, *_SHARED), "", 47.3),
+                Download(E1.repository, ("HiDream-E1-Full.safetensors", "*lora*.safetensors"), "lora", 0.3), _LLAMA)
+    if variant is E11:  # only a transformer; the rest is I1's
+        return (Download(FULL.repository, _SHARED, "", 13.1), Download(E11.repository, _TRANSFORMER, "", 34.2), _LLAMA)
+    return (Download(variant.repository, (*_TRANSFORMER, *_SHARED), "", 47.3), _LLAMA)
+
+
+def named(name: str) -> Variant:
+    """Raises Unknown."""
+    if name not in VARIANTS:
+        raise Unknown("HiDream model", name, tuple(VARIANTS))
+    return VARIANTS[name]
