@@ -30,7 +30,8 @@ WAVES, THETA = 256, 10000.0
 @dataclass(frozen=True)
 class SparseSpec:
     """`rope_axes`: head dimensions of the axes (none, row, column). `llama_layers`: for each block the entry of the stack of
-    hidden states that it reads. `max_tokens`: patches that a picture which is not square was padded to in training."""
+    hidden states that it reads. `resolution`: rows and columns of the largest latents; a picture that is not square was padded to
+    as many patches in training."""
 
     channels: int
     patch: int
@@ -45,7 +46,7 @@ class SparseSpec:
     active: int
     rope_axes: tuple[int, int, int]
     llama_layers: tuple[int, ...]
-    max_tokens: int
+    resolution: tuple[int, int]
 
     @property
     def width(self) -> int:
@@ -54,6 +55,10 @@ class SparseSpec:
     @property
     def blocks(self) -> int:
         return self.double + self.single
+
+    @property
+    def max_tokens(self) -> int:
+        return math.prod(self.resolution) // self.patch**2
 
     @property
     def patch_width(self) -> int:
@@ -77,7 +82,7 @@ class SparseSpec:
             int(config["in_channels"]), patch, int(config["num_layers"]), int(config["num_single_layers"]), int(config["num_attention_heads"]),
             int(config["attention_head_dim"]), int(t5), int(llama), int(config["text_emb_dim"]), int(config["num_routed_experts"]),
             int(config["num_activated_experts"]), (int(none), int(row), int(column)), tuple(int(i) for i in config["llama_layers"]),
-            math.prod(config["max_resolution"]) // patch**2,
+            (int(config["max_resolution"][0]), int(config["max_resolution"][1])),
         )
         if int(config.get("out_channels") or spec.channels) != spec.channels:
             raise ValueError(f"out_channels is {config['out_channels']}, but in_channels {spec.channels}")
@@ -92,7 +97,7 @@ class SparseSpec:
 
 HIDREAM = SparseSpec(
     channels=16, patch=2, double=16, single=32, heads=20, head_width=128, t5_width=4096, llama_width=4096, pooled_width=2048, experts=4,
-    active=2, rope_axes=(64, 32, 32), llama_layers=(*range(32), *[31] * 16), max_tokens=4096,
+    active=2, rope_axes=(64, 32, 32), llama_layers=(*range(32), *[31] * 16), resolution=(128, 128),
 )
 
 

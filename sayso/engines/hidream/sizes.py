@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from sayso.engines.hidream.variants import AREA
+from sayso.engines.hidream.variants import SIDE
 from sayso.errors import BadInput
 
 UNIT = 16  # pixels along a patch of latents
@@ -23,7 +23,7 @@ def check(width: int, height: int) -> None:
         raise BadInput(f"size {width}x{height} is too oblong; one side may be at most {LONGEST:g} times the other, for example 1760x576")
 
 
-def drawn(width: int, height: int, area: int = AREA) -> tuple[int, int]:
+def drawn(width: int, height: int, area: int = SIDE**2) -> tuple[int, int]:
     """The size that a request is drawn at: its shape at about `area` pixels, each side cut to a multiple of UNIT, as the releases do it."""
     scale = math.sqrt(area / (width * height))
     return max(UNIT, int(width * scale // UNIT * UNIT)), max(UNIT, int(height * scale // UNIT * UNIT))
@@ -40,7 +40,7 @@ def exact(width: int, height: int, max_tokens: int, across: int = 1) -> tuple[in
     return width, height
 
 
-def edited(width: int, height: int, area: int = AREA) -> tuple[int, int]:
+def edited(width: int, height: int, area: int = SIDE**2) -> tuple[int, int]:
     """The size that E1.1 edits a picture at: the largest of the four roundings of its shape that does not exceed `area`."""
     while min(width, height) >= 2 * math.isqrt(area):
         width, height = width // 2, height // 2
@@ -65,7 +65,7 @@ def covering(pixels: np.ndarray, width: int, height: int, resample: Image.Resamp
     return np.asarray(_image(pixels).resize(size, resample).crop((left, top, left + width, top + height)))
 
 
-def for_editing(pixels: np.ndarray, square: int | None, area: int = AREA) -> np.ndarray:
+def for_editing(pixels: np.ndarray, square: int | None, area: int = SIDE**2) -> np.ndarray:
     """uint8 [·, ·, 3] as the editing models want it: E1 takes a square whatever the shape, E1.1 its own shape."""
     if square is not None:
         return np.asarray(_image(pixels).resize((square, square), Image.Resampling.BICUBIC))

@@ -10,14 +10,14 @@ from typing import Literal
 
 from sayso.errors import Unknown
 
-AREA = 1024 * 1024  # pixels of the pictures that the models were trained on
+SIDE = 1024  # pixels along a square picture that the models were trained on
 
 
 @dataclass(frozen=True)
 class Variant:
-    """`guidance` 1 = none. `max_tokens`: patches that a picture which is not square counts as. `table`: times of the Full models
-    (schedules.TABLES). `refine`: share of the steps that polish an edit as a drawing. `square`: the side that a picture is edited
-    at, None = its own shape at about one megapixel. `negative`: what a picture should not be when nothing is said about that."""
+    """`guidance` 1 = none. `table`: times of the Full models (schedules.TABLES). `refine`: share of the steps that polish an edit as
+    a drawing. `square`: pictures are edited as squares of three quarters of the trained side, else at their own shape.
+    `negative`: what a picture should not be when nothing is said about that."""
 
     name: str
     summary: str
@@ -29,22 +29,21 @@ class Variant:
     sampler: Literal["unipc", "renoise"]
     table: Literal["official", "diffusers", "legacy"]
     shift: float
-    max_tokens: int
     negative: str
     refine: float
-    square: int | None
+    square: bool
 
 
 FULL = Variant("hidream-i1-full", "HiDream-I1 Full, 17 B: draws in 50 guided steps", False, "HiDream-ai/HiDream-I1-Full", 50, 5.0, 1.0, "unipc",
-               "official", 3.0, 4096, "", 0.0, None)
+               "official", 3.0, "", 0.0, False)
 DEV = Variant("hidream-i1-dev", "HiDream-I1 Dev, 17 B: draws in 28 steps", False, "HiDream-ai/HiDream-I1-Dev", 28, 1.0, 1.0, "renoise",
-              "official", 6.0, 4096, "", 0.0, None)
+              "official", 6.0, "", 0.0, False)
 FAST = Variant("hidream-i1-fast", "HiDream-I1 Fast, 17 B: draws in 16 steps", False, "HiDream-ai/HiDream-I1-Fast", 16, 1.0, 1.0, "renoise",
-               "official", 3.0, 4096, "", 0.0, None)
+               "official", 3.0, "", 0.0, False)
 E1 = Variant("hidream-e1-full", "HiDream-E1 Full, 17 B: edits at 768x768 by instruction and description", True, "HiDream-ai/HiDream-E1-Full", 28,
-             5.0, 4.0, "unipc", "diffusers", 3.0, 4608, "low resolution, blur", 0.3, 768)
+             5.0, 4.0, "unipc", "diffusers", 3.0, "low resolution, blur", 0.3, True)
 E11 = Variant("hidream-e1.1", "HiDream-E1.1, 17 B: edits by instruction, at the picture's own shape", True, "HiDream-ai/HiDream-E1-1", 28,
-              3.0, 1.5, "unipc", "diffusers", 3.0, 8192, "low quality, blurry, distorted", 0.3, None)
+              3.0, 1.5, "unipc", "diffusers", 3.0, "low quality, blurry, distorted", 0.3, False)
 VARIANTS = {variant.name: variant for variant in (FULL, DEV, FAST, E1, E11)}
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
@@ -77,7 +76,7 @@ def downloads(variant: Variant) -> tuple[Download, ...]:
     """Everything that `load` needs beside each other in one folder."""
     if variant is E1:  # a LoRA over I1 Full
         return (Download(FULL.repository, (*_TRANSFORMER, *_SHARED), "", 47.3),
-                Download(E1.repository, ("HiDream-E1-Full.safetensors", "*lora*.safetensors"), "lora", 0.3), _LLAMA)
+                Download(E1.repository, ("HiDream-E1-Full.safetensors",), "lora", 0.3), _LLAMA)
     if variant is E11:  # only a transformer; the rest is I1's
         return (Download(FULL.repository, _SHARED, "", 13.1), Download(E11.repository, _TRANSFORMER, "", 34.2), _LLAMA)
     return (Download(variant.repository, (*_TRANSFORMER, *_SHARED), "", 47.3), _LLAMA)
