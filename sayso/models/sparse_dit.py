@@ -205,8 +205,10 @@ def gated(x: Tensor) -> Tensor:
 def waves(t: Tensor, dtype: torch.dtype) -> Tensor:
     """Timesteps […] on the scale 0…1000 → […, WAVES]: cosines, then sines."""
     half = WAVES // 2
-    speeds = torch.exp(torch.arange(half, device=t.device, dtype=torch.float32) * (-math.log(THETA) / half))
+    powers = torch.arange(half, device=t.device, dtype=torch.float32) * -math.log(THETA) / half
+    speeds = powers.double().exp().float()  # rounded once, since angles reach a thousand radians
     angles = t.float()[..., None] * speeds
+    angles = angles.double()
     return torch.cat((angles.cos(), angles.sin()), dim=-1).to(dtype)
 
 
