@@ -13,3 +13,10 @@ def cache() -> Path:
     if chosen := os.environ.get("SAYSO_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sayso"
+
+
+def models() -> Path:
+    """Folder for fetched checkpoints; `SAYSO_MODELS` moves it."""
+    if chosen := os.environ.get("SAYSO_MODELS"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sayso" / "models"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
+from pathlib import Path
 
 import pluggy
 
-from sayso import hooks
+from sayso import hooks, paths
 from sayso.engines import header
+from sayso.engines.hidream import variants
 from sayso.errors import BadInput, Unknown
 from sayso.hooks import EngineInfo, hookimpl
 from sayso.types import Ability, Engine
@@ -35,6 +38,35 @@ def _load_fake(device: str | None) -> Engine:
     return fake.load(device)
 
 
+def _hidream(variant: variants.Variant) -> EngineInfo:
+    """The row of one HiDream model; its folder is where models are fetched to."""
+
+    def load(device: str | None) -> Engine:
+        from sayso.engines.hidream import engine
+
+        return engine.load(paths.models() / variant.name, device, variant=variant.name)
+
+    def missing() -> str | None:
+        return _not_here(paths.models() / variant.name) or variants.no_libraries()
+
+    return EngineInfo(variant.name, variant.summary, frozenset({Ability.EDIT if variant.edits else Ability.DRAW}), load, missing)
+
+
+def _load_diffusers(device: str | None) -> Engine:
+    from sayso.engines import diffusers
+
+    return diffusers.load(Path(os.environ["SAYSO_DIFFUSERS"]), device)
+
+
+def _diffusers_missing() -> str | None:
+    folder = os.environ.get("SAYSO_DIFFUSERS")
+    return _not_here(Path(folder)) or variants.no_libraries() if folder else "no pipeline is named; put its folder into SAYSO_DIFFUSERS"
+
+
+def _not_here(folder: Path) -> str | None:
+    return None if folder.exists() else f"its weights are not at {folder}"
+
+
 class BuiltIn:
     """Our own engines, offered exactly as a plugin would offer them."""
 
@@ -55,6 +87,14 @@ class BuiltIn:
                 abilities=frozenset({Ability.DRAW, Ability.TRANSPARENT, Ability.THINK}),
                 load=_load_fake,
                 missing=lambda: None,
+            ),
+            *map(_hidream, variants.VARIANTS.values()),
+            EngineInfo(
+                name="diffusers",
+                summary="any pipeline of the diffusers library on disk; what it can do is found out when it is loaded",
+                abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.VIDEO}),
+                load=_load_diffusers,
+                missing=_diffusers_missing,
             ),
         ]
 

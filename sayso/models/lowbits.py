@@ -9,7 +9,7 @@ Axes: E experts, O out features, I in features.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -83,12 +83,14 @@ class LowBits(nn.Module):
         data, scale = self._buffers["data"], self._buffers["scale"]
         assert data is not None and scale is not None
         flat, rows = to_fp8(x.flatten(0, -2))
-        how = F.ScalingType.RowWise
+        products: Any = F  # the stubs of torch 2.13 lack the grouped one
+        how = products.ScalingType.RowWise
         if ends is None:
-            out = F.scaled_mm(flat, data.T, rows, how, scale.T, how, output_dtype=x.dtype)
+            out = products.scaled_mm(flat, data.T, rows, how, scale.T, how, output_dtype=x.dtype)
             out = out if self.bias is None else out + self.bias
         else:
-            out = F.scaled_grouped_mm(flat, data.transpose(1, 2), rows[:, 0], how, scale[..., 0], how, offs=ends, output_dtype=x.dtype)
+            right, scales = data.transpose(1, 2), scale[..., 0]
+            out = products.scaled_grouped_mm(flat, right, rows[:, 0], how, scales, how, offs=ends, output_dtype=x.dtype)
         return out.unflatten(0, x.shape[:-1])
 
 

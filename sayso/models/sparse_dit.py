@@ -79,9 +79,9 @@ class SparseSpec:
         t5, llama = config["caption_channels"]
         none, row, column = config["axes_dims_rope"]
         spec = cls(
-            int(config["in_channels"]), patch, int(config["num_layers"]), int(config["num_single_layers"]), int(config["num_attention_heads"]),
-            int(config["attention_head_dim"]), int(t5), int(llama), int(config["text_emb_dim"]), int(config["num_routed_experts"]),
-            int(config["num_activated_experts"]), (int(none), int(row), int(column)), tuple(int(i) for i in config["llama_layers"]),
+            int(config["in_channels"]), patch, int(config["num_layers"]), int(config["num_single_layers"]),
+            int(config["num_attention_heads"]), int(config["attention_head_dim"]), int(t5), int(llama), int(config["text_emb_dim"]),
+            int(config["num_routed_experts"]), int(config["num_activated_experts"]), (int(none), int(row), int(column)), tuple(int(i) for i in config["llama_layers"]),
             (int(config["max_resolution"][0]), int(config["max_resolution"][1])),
         )
         if int(config.get("out_channels") or spec.channels) != spec.channels:
@@ -374,6 +374,10 @@ class Before(nn.Module):
         condition = F.silu(time + self.pooled_out(F.silu(self.pooled_in(pooled))))  # [S, B, C]
         return torch.cat([head(condition) for head in self.heads], dim=-1)
 
+    def forward(self, t5: Tensor, llama: Tensor, pooled: Tensor, times: Tensor) -> tuple[Captions, Tensor]:
+        """Both of the above."""
+        return self.captions(t5, llama), self.tables(times, pooled)
+
 
 class SparseDiT(nn.Module):
     def __init__(self, spec: SparseSpec):
@@ -386,7 +390,8 @@ class SparseDiT(nn.Module):
         self.patch_out = nn.Linear(spec.width, spec.patch_width)
 
     def step(self, tokens: Tensor, m: Tensor, captions: Captions, place: Layout) -> Tensor:
-        """Patches [B, tokens, patch² · c] (source patches after the picture's), one row of the tables [B, M] → velocities [B, wanted, ·].
+        """Patches [B, tokens, patch² · c], those of a source after the picture's, and one row of the tables [B, M] → velocities
+        [B, wanted, patch² · c].
 
         The checkpoints put out data − noise; the velocity of this house is noise − data.
         """
@@ -405,7 +410,8 @@ class SparseDiT(nn.Module):
         shift, scale = m[:, None, at:].chunk(2, dim=-1)
         return -self.patch_out(modulate(normed(x), shift, scale))  # [B, wanted, patch² · c]
 
-    def forward(self, z: Tensor, times: Tensor, t5: Tensor, llama: Tensor, pooled: Tensor, max_tokens: int, source: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, times: Tensor, t5: Tensor, llama: Tensor, pooled: Tensor, max_tokens: int, source: Tensor | None = None
+                ) -> Tensor:
         """The velocity of latents z [B, c, H, W] at times [B] (0…1000), everything computed for this one call.
 
         `source` [B, c, H, W]: latents of the picture that is edited. Raises ValueError as `layout` does.
@@ -415,7 +421,7 @@ class SparseDiT(nn.Module):
         tokens = patchify(z, patch)
         if source is not None:
             tokens = torch.cat((tokens, patchify(source, patch)), dim=1)
-        captions = self.before.captions(t5, llama)
+        captions, tables = self.before(t5, llama, pooled, times[None])
         text = captions.text.shape[1] + captions.context.shape[2]
         place = layout(self.spec, rows, columns, text, max_tokens, z.device, source is not None)
-        return unpatchify(self.step(tokens, self.before.tables(times[None], pooled)[0], captions, place), patch, rows, columns)
+        return unpatchify(self.step(tokens, tables[0], captions, place), patch, rows, columns)

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sayso.models.sparse_dit import THETA, Attention, DoubleBlock, Experts, SingleBlock, SparseDiT, SwiGLU, normed, padding, patchify, unpatchify
+from sayso.models import sparse_dit
+from sayso.models.sparse_dit import THETA, Attention, DoubleBlock, Experts, SingleBlock, SparseDiT, SwiGLU, normed
 
 
 def experts(module: Experts, x: Tensor) -> Tensor:
@@ -41,10 +42,11 @@ def turned(x: Tensor, matrices: Tensor) -> Tensor:
     return (matrices[:, None] * pairs).sum(dim=-1).flatten(-2).to(x.dtype)
 
 
-def projected(attention: Attention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    q, k, v = F.linear(x, attention.to_q.weight, attention.to_q.bias), *F.linear(x, attention.to_kv.weight, attention.to_kv.bias).chunk(2, dim=-1)
-    q, k = attention.q_norm(q), attention.k_norm(k)
-    return tuple(t.unflatten(-1, (attention.heads, -1)) for t in (q, k, v))  # type: ignore[return-value]
+def projected(attention: Attention, x: Tensor) -> list[Tensor]:
+    """Queries, keys and values [B, ·, H, D], each from a product of its own."""
+    weights, biases = attention.to_kv.weight.chunk(2), attention.to_kv.bias.chunk(2)
+    q, k = attention.q_norm(attention.to_q(x)), attention.k_norm(F.linear(x, weights[0], biases[0]))
+    return [t.unflatten(-1, (attention.heads, -1)) for t in (q, k, F.linear(x, weights[1], biases[1]))]
 
 
 def attended(q: Tensor, k: Tensor, v: Tensor, real: Tensor, matrices: Tensor) -> Tensor:
@@ -63,7 +65,8 @@ def double(block: DoubleBlock, x: Tensor, text: Tensor, m: Tensor, real: Tensor,
     """x [B, P, C], text with the block's own tokens [B, T + K, C]."""
     a, b, g1, c, d, g2, ta, tb, tg1, tc, td, tg2 = m[:, None].chunk(12, dim=-1)
     both = zip(projected(block.picture, normed(x) * (1 + b) + a), projected(block.text, normed(text) * (1 + tb) + ta), strict=True)
-    out = attended(*(torch.cat(pair, dim=1) for pair in both), real, matrices)
+    q, k, v = (torch.cat(pair, dim=1) for pair in both)
+    out = attended(q, k, v, real, matrices)
     x = x + g1 * block.picture.out(out[:, : x.shape[1]])
     text = text + tg1 * block.text.out(out[:, x.shape[1]:])
     x = x + g2 * experts(block.experts, normed(x) * (1 + d) + c)
@@ -73,7 +76,8 @@ def double(block: DoubleBlock, x: Tensor, text: Tensor, m: Tensor, real: Tensor,
 def single(block: SingleBlock, x: Tensor, m: Tensor, real: Tensor, matrices: Tensor) -> Tensor:
     """x [B, P + T + K, C]."""
     a, b, g1, c, d, g2 = m[:, None].chunk(6, dim=-1)
-    x = x + g1 * block.attention.out(attended(*projected(block.attention, normed(x) * (1 + b) + a), real, matrices))
+    q, k, v = projected(block.attention, normed(x) * (1 + b) + a)
+    x = x + g1 * block.attention.out(attended(q, k, v, real, matrices))
     return x + g2 * experts(block.experts, normed(x) * (1 + d) + c)
 
 
@@ -81,12 +85,12 @@ def _padded(model: SparseDiT, z: Tensor, text: int, max_tokens: int) -> tuple[Te
     """Patches with padding [B, P, ·], which of them are real [P], and the rotation of all tokens."""
     patch = model.spec.patch
     rows, columns = z.shape[2] // patch, z.shape[3] // patch
-    pads = padding(rows, columns, max_tokens)
+    pads = sparse_dit.padding(rows, columns, max_tokens)
     ids = torch.zeros(rows * columns + pads + text, 3)
     ids[: rows * columns, 1] = torch.arange(rows).repeat_interleave(columns)
     ids[: rows * columns, 2] = torch.arange(columns).repeat(rows)
     real = (torch.arange(rows * columns + pads) < rows * columns).float()
-    return F.pad(patchify(z, patch), (0, 0, 0, pads)), real.to(z.device), rotation(model.spec.rope_axes, ids).to(z.device)
+    return F.pad(sparse_dit.patchify(z, patch), (0, 0, 0, pads)), real.to(z.device), rotation(model.spec.rope_axes, ids).to(z.device)
 
 
 def velocity(model: SparseDiT, z: Tensor, times: Tensor, t5: Tensor, llama: Tensor, pooled: Tensor, max_tokens: int) -> Tensor:
@@ -96,15 +100,17 @@ def velocity(model: SparseDiT, z: Tensor, times: Tensor, t5: Tensor, llama: Tens
     own = [F.linear(llama[layer], weight) for layer, weight in zip(spec.llama_layers, before.llama, strict=True)]
     kept, whole = lasting.shape[1], lasting.shape[1] + own[0].shape[1]
     patches, real, matrices = _padded(model, z, whole, max_tokens)
-    m = before.tables(times[None], pooled)[0].split([head.out_features for head in before.heads], dim=-1)  # type: ignore[misc]
+    m = before.tables(times[None], pooled)[0].split([head.out_features for head in before.heads], dim=-1)
     x, text = model.patch_in(patches), lasting
     for i, pair in enumerate(model.double_blocks):
-        x, text = double(pair, x, torch.cat((text, own[i]), dim=1), m[i], real, matrices)  # type: ignore[arg-type]
+        assert isinstance(pair, DoubleBlock)
+        x, text = double(pair, x, torch.cat((text, own[i]), dim=1), m[i], real, matrices)
         text = text[:, :kept]
     x = torch.cat((x, text), dim=1)
     for i, block in enumerate(model.single_blocks, spec.double):
-        x = single(block, torch.cat((x, own[i]), dim=1), m[i], real, matrices)[:, : len(real) + kept]  # type: ignore[arg-type]
+        assert isinstance(block, SingleBlock)
+        x = single(block, torch.cat((x, own[i]), dim=1), m[i], real, matrices)[:, : len(real) + kept]
     rows, columns = z.shape[2] // spec.patch, z.shape[3] // spec.patch
     shift, scale = m[-1][:, None].chunk(2, dim=-1)
     out = model.patch_out(normed(x[:, : rows * columns]) * (1 + scale) + shift)
-    return -unpatchify(out, spec.patch, rows, columns)
+    return -sparse_dit.unpatchify(out, spec.patch, rows, columns)

@@ -9,7 +9,6 @@ Axes: B prompts, N tokens.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sayso.engines.hidream.variants import NEED_LLAMA
-from sayso.errors import BadWeights, CannotDo
+from sayso.errors import BadWeights
 
 TOKENS = 128  # of one prompt; the models were trained on this many, padding included
 CLIP_TOKENS = 218
@@ -40,12 +39,6 @@ class Words(NamedTuple):
 def joined(*words: Words) -> Words:
     """Several below each other."""
     return Words(torch.cat([w.t5 for w in words]), torch.cat([w.llama for w in words], dim=1), torch.cat([w.pooled for w in words]))
-
-
-def needs_libraries() -> str | None:
-    """What is missing to run foreign checkpoints, as a clause, or None."""
-    absent = [name for name in ("transformers", "diffusers") if importlib.util.find_spec(name) is None]
-    return f'it needs {" and ".join(absent)}; install them with: pip install "sayso[big]"' if absent else None
 
 
 @contextlib.contextmanager
@@ -69,22 +62,18 @@ def quietly() -> Iterator[None]:
             diffusers_log.enable_progress_bar()
 
 
-def pretrained(kind: Any, folder: Path, dtype: torch.dtype, device: torch.device, optional: tuple[str, ...] = ()) -> Any:
-    """A model of one of the two libraries, complete and from safetensors only. Raises BadWeights.
-
-    `optional`: tensors that may be missing, by the beginning of their names.
-    """
+def pretrained(kind: Any, folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
+    """A model of one of the two libraries, complete and from safetensors only. Raises BadWeights."""
     if not folder.is_dir():
         raise BadWeights(f"{folder} is missing; fetch the whole model or name another folder")
     try:
         with quietly():
-            word = "torch_dtype" if kind.__module__.startswith("diffusers") else "dtype"
-            model, told = kind.from_pretrained(folder, **{word: dtype}, local_files_only=True, use_safetensors=True, output_loading_info=True)
+            how = {"torch_dtype" if kind.__module__.startswith("diffusers") else "dtype": dtype}
+            model, told = kind.from_pretrained(folder, **how, local_files_only=True, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise BadWeights(f"{folder} cannot be loaded ({' '.join(str(error).split())[:200]}); fetch its files again") from error
-    missing = [name for name in sorted(told.get("missing_keys") or ()) if not name.startswith(optional)] if optional else sorted(told.get("missing_keys") or ())
-    if missing or told.get("mismatched_keys"):
-        raise BadWeights(f"{folder} lacks {[*missing, *told.get('mismatched_keys', ())][0]}; its files are incomplete, fetch them again")
+    if odd := [*sorted(told.get("missing_keys") or ()), *(told.get("mismatched_keys") or ())]:
+        raise BadWeights(f"{folder} lacks {odd[0]}; its files are incomplete, fetch them again")
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -155,7 +144,8 @@ class TextEncoders:
             if not (where / "config.json").is_file():
                 raise BadWeights(f"{where} is missing; fetch the whole model or name another folder")
             positions = CLIPTextConfig.from_pretrained(where, local_files_only=True).max_position_embeddings
-            clips.append(reader(CLIPTextModelWithProjection, where, tokenizer(folder / f"tokenizer{suffix}"), min(TOKENS, CLIP_TOKENS, positions), _clip))
+            limit = min(TOKENS, CLIP_TOKENS, positions)
+            clips.append(reader(CLIPTextModelWithProjection, where, tokenizer(folder / f"tokenizer{suffix}"), limit, _clip))
         of_llama = tokenizer(words)
         of_llama.pad_token, of_llama.padding_side = of_llama.eos_token, "right"
         t5 = reader(T5EncoderModel, folder / "text_encoder_3", tokenizer(folder / "tokenizer_3"), TOKENS, _t5)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INSTRUCTION, TARGET = "Editing Instruction:", "Target Image Description:"
+QUESTION = (  # what an engine that sees the picture is asked, so that an edit gets its description
+    "Look at the picture and at the wish for a change. Answer in exactly three lines and nothing else: first a description of the picture, "
+    "then the change as one plain instruction, then a description of the picture as it will be after the change."
+)
 
 
 @dataclass(frozen=True)
@@ -29,17 +33,6 @@ def worded(prompt: str, target: str | None, formatted: bool) -> Instruction:
     told = prompt.removeprefix(INSTRUCTION).strip().rstrip(".")
     described = " ".join((target or told).split())
     return Instruction(f"{INSTRUCTION} {told}. {TARGET} {described}", described)
-
-
-def request(kind: str = "image/jpeg") -> dict[str, object]:
-    """What to ask a vision-language model for, so that an edit gets its description: words and settings, as data."""
-    return {
-        "instruction": (
-            "Look at the picture and at the wish for a change. Answer in exactly three lines and nothing else: first a description of the picture, "
-            "then the change as one plain instruction, then a description of the picture as it will be after the change."
-        ),
-        "media_type": kind, "temperature": 0.2, "max_tokens": 500,
-    }
 
 
 def refined(answer: str) -> str | None:

@@ -88,11 +88,8 @@ def best_attention(device: torch.device) -> Iterator[None]:
 def prepare(model: SparseDiT, words: Words, plan: Schedule, size: tuple[int, int], max_tokens: int, source: Tensor | None) -> Prepared:
     """Everything that does not change from step to step. `size`: H, W of the latents. `source` [R, c, H, W]."""
     device, dtype = model.patch_in.weight.device, model.patch_in.weight.dtype
-    home = model.before.llama.device  # where memory is short, `before` lives on the host and works there
-    words = Words(*(part.to(home, dtype) for part in words))
-    captions = Captions(*(part.to(device) for part in model.before.captions(words.t5, words.llama)))
-    times = torch.tensor(plan.timesteps, dtype=torch.float64).float()[:, None].to(home)
-    tables = model.before.tables(times, words.pooled).to(device)
+    times = torch.tensor(plan.timesteps, dtype=torch.float64).float()[:, None].to(device)
+    captions, tables = model.before(*(part.to(device, dtype) for part in words), times)
     patch = model.spec.patch
     text = captions.text.shape[1] + captions.context.shape[2]
     place = layout(model.spec, size[0] // patch, size[1] // patch, text, max_tokens, device, source is not None)
@@ -170,6 +167,7 @@ def in_turn(first: Callable[[], flow.StepVelocity], second: Callable[[], flow.St
     return velocity
 
 
-def sample(velocity: flow.StepVelocity, z: Tensor, plan: Schedule, sampler: str, noise: Callable[[int], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+def sample(velocity: flow.StepVelocity, z: Tensor, plan: Schedule, sampler: str, noise: Callable[[int], Tensor]
+           ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields (latents, the picture they point at) after each step; `sampler`: "unipc" or "renoise"."""
     return flow.unipc(velocity, z, plan.times) if sampler == "unipc" else flow.renoise(velocity, z, plan.times, noise)

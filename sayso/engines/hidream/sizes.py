@@ -33,10 +33,10 @@ def exact(width: int, height: int, max_tokens: int, across: int = 1) -> tuple[in
     """The size itself, when it can be drawn as it stands. `across`: pictures side by side in the grid. Raises BadInput."""
     if width % UNIT or height % UNIT:
         near = tuple(max(UNIT, round(side / UNIT) * UNIT) for side in (width, height))
-        raise BadInput(f"size {width}x{height} cannot be drawn exactly, sides must be multiples of {UNIT}; the nearest is {near[0]}x{near[1]}")
+        raise BadInput(f"size {width}x{height} cannot be drawn exactly, sides are multiples of {UNIT}; the nearest is {near[0]}x{near[1]}")
     rows, columns = height // UNIT, width // UNIT * across
     if rows != columns and rows * columns > max_tokens:
-        raise BadInput(f"size {width}x{height} has {rows * columns} patches and this model was trained with {max_tokens}; take a smaller one")
+        raise BadInput(f"size {width}x{height} has {rows * columns} patches and this model takes {max_tokens}; take a smaller one")
     return width, height
 
 

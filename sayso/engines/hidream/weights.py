@@ -69,9 +69,14 @@ def found(path: Path) -> dict[str, Entry]:
     for file in files:
         part = headers(file)
         if twice := entries.keys() & part.keys():
-            raise BadWeights(f"{sorted(twice)[0]} is in two files of {path}; keep one set of files there")
+            raise BadWeights(f"{min(twice)} is in two files of {path}; keep one set of files there")
         entries |= part
     return {new: entries[old] for old, new in sparse_names.bare(list(entries)).items()}
+
+
+def signs() -> list[str]:
+    """Names of which a single file of HiDream's transformer has one."""
+    return [prefix + sparse_names.SIGN for prefix in sparse_names.PREFIXES]
 
 
 def read_spec(path: Path) -> SparseSpec:
@@ -96,7 +101,7 @@ def check(entries: dict[str, Entry], spec: SparseSpec, path: Path) -> None:
         if entry.shape != slot.shape:
             raise BadWeights(f"{path}: {name} has shape {entry.shape}, not {slot.shape}; it belongs to another architecture")
         if entry.dtype not in TYPES:
-            raise BadWeights(f"{path}: {name} is stored as {entry.dtype}, which is not read; take the bf16 files and ask for fewer bits when loading")
+            raise BadWeights(f"{path}: {name} is stored as {entry.dtype}, which is not read; take the bf16 files")
     if extra := sorted(entries.keys() - wanted.keys()):
         raise BadWeights(f"{path} has an unknown tensor {extra[0]}; it belongs to another architecture")
 
@@ -196,7 +201,8 @@ def _paired(downs: dict[str, Tensor], ups: dict[str, Tensor], alphas: dict[str, 
     for module, down in downs.items():
         up, shape = ups[module], wanted[f"{module}.weight"].shape
         if down.dim() != 2 or up.dim() != 2 or (up.shape[0], down.shape[1]) != shape or up.shape[1] != down.shape[0]:
-            raise BadWeights(f"{path}: the change to {module} is {tuple(up.shape)} by {tuple(down.shape)}, not {shape}; it belongs to another model")
+            found = f"{tuple(up.shape)} by {tuple(down.shape)}"
+            raise BadWeights(f"{path}: the change to {module} is {found}, not {shape}; it belongs to another model")
         changes[f"{module}.weight"] = (down, up, alphas.get(module, down.shape[0]) / down.shape[0])
     return changes
 
