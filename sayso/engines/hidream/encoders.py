@@ -68,8 +68,7 @@ def pretrained(kind: Any, folder: Path, dtype: torch.dtype, device: torch.device
         raise BadWeights(f"{folder} is missing; fetch the whole model or name another folder")
     try:
         with quietly():
-            how = {"torch_dtype" if kind.__module__.startswith("diffusers") else "dtype": dtype}
-            model, told = kind.from_pretrained(folder, **how, local_files_only=True, use_safetensors=True, output_loading_info=True)
+            model, told = kind.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise BadWeights(f"{folder} cannot be loaded ({' '.join(str(error).split())[:200]}); fetch its files again") from error
     if odd := [*sorted(told.get("missing_keys") or ()), *(told.get("mismatched_keys") or ())]:
