@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sayso.engines.hidream import weights
+from sayso.engines.hidream import engine, weights
 from sayso.engines.hidream.encoders import Words
 from sayso.models import sparse_names
 from sayso.models.sparse_dit import SparseDiT, SparseSpec
+from sayso.types import Ask, Drew, Event, Message, Picture, Text
 
 _PLACES = [parent / "shared" / "parity" for parent in Path(__file__).resolve().parents]
 FIXTURES = Path(os.environ.get("SAYSO_PARITY") or next((p for p in _PLACES if p.is_dir()), "absent")) / "hidream"
@@ -118,3 +121,32 @@ def make_folder(folder: Path, seed: int = 0) -> Path:
     for i, part in enumerate((named[:40], named[40:]), 1):
         save_file(dict(part), folder / "transformer" / f"diffusion_pytorch_model-{i:05}-of-00002.safetensors")
     return folder
+
+
+class Loaded:
+    """Engines over one folder, each variant loaded once."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.made = folder, dict[str, engine.HiDreamEngine]()
+
+    def __call__(self, variant: str) -> engine.HiDreamEngine:
+        if variant not in self.made:
+            self.made[variant] = engine.load(self.folder, "cpu", variant=variant, dtype="float32")
+        return self.made[variant]
+
+
+def near(found: Tensor, expected: Tensor, tolerance: float = 2e-5) -> None:
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def ask(text: str = "a red fox", picture: np.ndarray | None = None, **rest: Any) -> Ask:
+    parts = (Text(text),) if picture is None else (Picture(picture), Text(text))
+    return Ask((Message("user", parts),), **rest)
+
+
+def noise_picture(width: int = 96, height: int = 96) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 4), dtype=np.uint8)
+
+
+def drew(events: Iterator[Event]) -> list[np.ndarray]:
+    return [event.picture.pixels for event in events if isinstance(event, Drew)]

@@ -49,11 +49,28 @@ def stable_diffusion() -> Any:
     from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
     torch.manual_seed(0)
-    unet = UNet2DConditionModel(block_out_channels=(4, 8), layers_per_block=1, sample_size=SIDE // 2, in_channels=4, out_channels=4,
-                                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-                                cross_attention_dim=16, attention_head_dim=2, norm_num_groups=2)
-    return StableDiffusionPipeline(vae=autoencoder(None), text_encoder=clip(), tokenizer=tokenizer(), unet=unet, scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
-                                   safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+    unet = UNet2DConditionModel(
+        block_out_channels=(4, 8),
+        layers_per_block=1,
+        sample_size=SIDE // 2,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16,
+        attention_head_dim=2,
+        norm_num_groups=2,
+    )
+    return StableDiffusionPipeline(
+        vae=autoencoder(None),
+        text_encoder=clip(),
+        tokenizer=tokenizer(),
+        unet=unet,
+        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
 
 
 def flux() -> Any:
@@ -78,8 +95,14 @@ def wan() -> Any:
                                         text_dim=16, freq_dim=64, ffn_dim=32, num_layers=1, cross_attn_norm=True,
                                         qk_norm="rms_norm_across_heads", rope_max_seq_len=32)
     t5 = T5EncoderModel(T5Config(vocab_size=8, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2))
-    return WanPipeline(transformer=transformer, vae=vae, scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder=t5, tokenizer=tokenizer(),
-                       transformer_2=None)
+    return WanPipeline(
+        transformer=transformer,
+        vae=vae,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0),
+        text_encoder=t5,
+        tokenizer=tokenizer(),
+        transformer_2=None,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -178,27 +201,53 @@ def test_an_error_inside_reaches_the_caller(sd: engine.DiffusersEngine) -> None:
     hook.remove()
 
 
-@pytest.mark.parametrize(("wrong", "says"), [
-    (ask(""), "the prompt is empty"), (ask(want="text"), "does not answer"), (ask(think=True), "think"), (ask(background="red"), "background"),
-    (ask(style="flat"), "style"), (ask("a", noise(), noise()), "one picture at a time"), (ask(mask=np.ones((4, 4), dtype=bool)), "exactly one picture"),
-    (ask(width=33, height=32), "the nearest is 32x32"), (ask(steps=0), "steps is 0"), (ask(options={"strenght": 1}), "unknown option"),
-    (ask(options={"clip_skip": 1}), "unknown option"), (ask("a", noise(), options={"strength": "much"}), "must be a number"),
-    (ask("a", noise(), width=32, height=32), "takes the size from the picture"), (ask(options={"eta": "nan"}), "must be a number")])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (ask(""), "the prompt is empty"),
+        (ask(want="text"), "does not answer"),
+        (ask(think=True), "think"),
+        (ask(background="red"), "background"),
+        (ask(style="flat"), "style"),
+        (ask("a", noise(), noise()), "one picture at a time"),
+        (ask(mask=np.ones((4, 4), dtype=bool)), "exactly one picture"),
+        (ask(width=33, height=32), "the nearest is 32x32"),
+        (ask(steps=0), "steps is 0"),
+        (ask(options={"strenght": 1}), "unknown option"),
+        (ask(options={"clip_skip": 1}), "unknown option"),
+        (ask("a", noise(), options={"strength": "much"}), "must be a number"),
+        (ask("a", noise(), width=32, height=32), "takes the size from the picture"),
+        (ask(options={"eta": "nan"}), "must be a number"),
+    ],
+)
 def test_what_cannot_be_is_refused_before_any_work(sd: engine.DiffusersEngine, wrong: Ask, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         sd.respond(wrong)
 
 
 def test_settings_are_of_the_kind_of_their_defaults() -> None:
-    assert [engine.setting("x", "3", 1), engine.setting("x", 0.5, 1.0), engine.setting("x", "no", True), engine.setting("x", "a", "b")] == [3, 0.5, False, "a"]
+    assert [engine.setting("x", "3", 1), engine.setting("x", 0.5, 1.0), engine.setting("x", "no", True), engine.setting("x", "a", "b")] == [
+        3,
+        0.5,
+        False,
+        "a",
+    ]
     for value, default in (("2.5", 1), ("perhaps", True), ("a", 1.0), (None, 1.0)):
         with pytest.raises(BadInput):
             engine.setting("x", value, default)
 
 
-@pytest.mark.parametrize(("given", "says"), [({"folder": "nothing"}, "no model_index.json"), ({"device": "cuda"}, "no GPU"),
-                                             ({"dtype": "int8"}, "int8"), ({"offload": "disk"}, "disk"), ({"offload": "model"}, "device is cpu"),
-                                             ({"folder": "someone/nothing"}, "not in the hub's cache")])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"folder": "nothing"}, "no model_index.json"),
+        ({"device": "cuda"}, "no GPU"),
+        ({"dtype": "int8"}, "int8"),
+        ({"offload": "disk"}, "disk"),
+        ({"offload": "model"}, "device is cpu"),
+        ({"folder": "someone/nothing"}, "not in the hub's cache"),
+    ],
+)
 def test_what_cannot_be_loaded_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], says: str) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -29,8 +29,9 @@ PREVIEWS = 4  # parts of the steps after which the picture so far is shown
 REFERENCES = ("input_images", "images", "reference_images")  # parameters that take several pictures
 TAKES_SEVERAL = ("QwenImageEditPlusPipeline", "Flux2Pipeline")  # whose `image` is a list of references, not a batch
 OURS = {  # parameters that come from the ask itself
-    "prompt", "image", "mask_image", "height", "width", "num_frames", "num_inference_steps", "num_images_per_prompt", "num_videos_per_prompt",
-    "generator", "output_type", "return_dict", "callback_on_step_end", "callback_on_step_end_tensor_inputs", "negative_prompt", *REFERENCES,
+    "prompt", "image", "mask_image", "height", "width", "num_frames", "num_inference_steps", "num_images_per_prompt",
+    "num_videos_per_prompt", "generator", "output_type", "return_dict", "callback_on_step_end", "callback_on_step_end_tensor_inputs",
+    "negative_prompt", *REFERENCES,
 }
 SEEDS = 2**63
 
@@ -173,11 +174,11 @@ class DiffusersEngine:
         if ask.mask is not None:
             given["mask_image"] = Image.fromarray(np.where(ask.mask, 255, 0).astype(np.uint8), "L")
         given |= self._size(ask, pictures, one, pipeline)
-        for name, value in ((one.guidance, ask.guidance), ("num_inference_steps", ask.steps)):
-            if value is not None:
-                if name is None or name not in one.takes:
-                    raise CannotDo(f"{type(pipeline).__name__} has no setting for {'guidance' if name is None else 'steps'}; leave it out")
-                given[name] = value
+        for word, parameter, number in (("guidance", one.guidance, ask.guidance), ("steps", "num_inference_steps", ask.steps)):
+            if number is not None:
+                if parameter not in one.takes:
+                    raise CannotDo(f"{type(pipeline).__name__} has no setting for {word}; leave it out")
+                given[str(parameter)] = number
         for name, option in ask.options.items():
             if name == "negative" and "negative_prompt" in one.takes:
                 given["negative_prompt"] = str(option)
@@ -208,14 +209,12 @@ class DiffusersEngine:
             seed = (ask.seed + run) % SEEDS
             arguments = given | ({"num_frames": frames_for(self.pipelines[index], ask.count)} if clip else {})
             for event in self._run(index, arguments, seed, run, runs):
-                if isinstance(event, Event.__args__):  # type: ignore[attr-defined]
+                if not isinstance(event, np.ndarray):
                     yield event
                     continue
+                origin: dict[str, object] = {"engine": self.name, "pipeline": self._title(), "weights": self.sha, "seed": seed}
                 for place, image in enumerate(event[: ask.count]):
-                    origin: dict[str, object] = {"engine": self.name, "pipeline": type(self.pipelines[index]).__name__, "weights": self.sha, "seed": seed}
-                    if clip:
-                        origin["frame"] = place
-                    yield Drew(run + place, Picture(pixels_of(image), origin), seed)
+                    yield Drew(run + place, Picture(pixels_of(image), origin | ({"frame": place} if clip else {})), seed)
 
     def _run(self, index: int, arguments: dict[str, Any], seed: int, run: int, runs: int) -> Iterator[Any]:
         """Events of one call, then its pictures [n, H, W, ·]."""
@@ -228,7 +227,8 @@ class DiffusersEngine:
                 raise _Stopped
             total = int(getattr(pipeline, "num_timesteps", 0)) or step + 1
             news.put(Step(run * total + min(step + 1, total), runs * total))
-            if step + 1 < total and (step + 1) * PREVIEWS % total < PREVIEWS and (shown := preview(pipeline, tensors.get("latents"), arguments)) is not None:
+            due = step + 1 < total and (step + 1) * PREVIEWS % total < PREVIEWS
+            if due and (shown := preview(pipeline, tensors.get("latents"), arguments)) is not None:
                 news.put(Preview(run, Picture(shown)))
             return tensors
 
@@ -245,7 +245,7 @@ class DiffusersEngine:
                 news.put(Said("the pipeline's own checker blacked the picture out") if flagged and any(flagged) else None)
             except _Stopped:
                 news.put(None)
-            except BaseException as error:  # it is told where the pictures are awaited
+            except BaseException as error:  # noqa: BLE001 — it is told where the pictures are awaited
                 news.put(error)
 
         thread = threading.Thread(target=work, name="pipeline", daemon=True)
@@ -292,7 +292,8 @@ def preview(pipeline: Any, latents: Any, arguments: Mapping[str, Any]) -> np.nda
         z = latents[:1]
         if z.dim() == 3:
             side = int(getattr(pipeline, "default_sample_size", 128)) * int(pipeline.vae_scale_factor)
-            z = pipeline._unpack_latents(z, int(arguments.get("height") or side), int(arguments.get("width") or side), pipeline.vae_scale_factor)
+            height, width = (int(arguments.get(name) or side) for name in ("height", "width"))
+            z = pipeline._unpack_latents(z, height, width, pipeline.vae_scale_factor)
         if z.dim() != 4:
             return None
         z = z / vae.config.scaling_factor + (getattr(vae.config, "shift_factor", None) or 0.0)

@@ -53,9 +53,9 @@ def _hidream(variant: variants.Variant) -> EngineInfo:
 
 
 def _load_diffusers(device: str | None) -> Engine:
-    from sayso.engines import diffusers
+    import sayso.engines.diffusers as pipelines
 
-    return diffusers.load(Path(os.environ["SAYSO_DIFFUSERS"]), device)
+    return pipelines.load(Path(os.environ["SAYSO_DIFFUSERS"]), device)
 
 
 def _diffusers_missing() -> str | None:

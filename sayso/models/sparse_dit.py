@@ -81,7 +81,8 @@ class SparseSpec:
         spec = cls(
             int(config["in_channels"]), patch, int(config["num_layers"]), int(config["num_single_layers"]),
             int(config["num_attention_heads"]), int(config["attention_head_dim"]), int(t5), int(llama), int(config["text_emb_dim"]),
-            int(config["num_routed_experts"]), int(config["num_activated_experts"]), (int(none), int(row), int(column)), tuple(int(i) for i in config["llama_layers"]),
+            int(config["num_routed_experts"]), int(config["num_activated_experts"]), (int(none), int(row), int(column)),
+            tuple(int(i) for i in config["llama_layers"]),
             (int(config["max_resolution"][0]), int(config["max_resolution"][1])),
         )
         if int(config.get("out_channels") or spec.channels) != spec.channels:
