@@ -33,6 +33,7 @@ COMMANDS = (
     Command("eval world", "the score of a model on held-out prompts", "sayso.evals.world"),
     Command("eval judge", "how right the judge is on pictures whose content is known", "sayso.evals.judge"),
     Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),
+    Command("bench hidream", "seconds per step of HiDream, beside diffusers in the same run", "sayso.engines.hidream.bench"),
 )
 INTERRUPTED = 130
 

@@ -180,11 +180,19 @@ def layout(spec: SparseSpec, rows: int, columns: int, text: int, max_tokens: int
 
 
 def rotate(x: Tensor, place: Layout) -> Tensor:
-    """Turns the last dimensions of the picture tokens, the first of x [B, ·, H, D], in place; text does not turn."""
+    """Turns the last dimensions of the picture tokens, the first of x [B, ·, H, D], in place; text does not turn.
+
+    Neighbours turn together, in float32: as complex numbers, which is one pass, or written out, which a compiler fuses.
+    """
     tokens, pairs = len(place.cos), place.cos.shape[-1]
     part = x[:, :tokens, :, -2 * pairs:]
-    even, odd = part.float().unflatten(-1, (pairs, 2)).unbind(-1)
-    part.copy_(torch.stack((even * place.cos - odd * place.sin, even * place.sin + odd * place.cos), dim=-1).flatten(-2))
+    parted = part.float().unflatten(-1, (pairs, 2))
+    if torch.compiler.is_compiling():
+        even, odd = parted.unbind(-1)
+        turned = torch.stack((even * place.cos - odd * place.sin, even * place.sin + odd * place.cos), dim=-1)
+    else:
+        turned = torch.view_as_real(torch.view_as_complex(parted) * torch.complex(place.cos, place.sin))
+    part.copy_(turned.flatten(-2))
     return x
 
 
@@ -262,10 +270,11 @@ class Experts(nn.Module):
         order = chosen.argsort(stable=True)
         ends = (chosen[:, None] == torch.arange(self.count, device=x.device)).sum(dim=0).cumsum(dim=0).to(torch.int32)
         rows = self.down(gated(self.up(flat[order // self.active], ends)), ends)  # [tokens · active, C], sorted by expert
-        rows = rows * weights.flatten()[order, None]
-        back = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=x.device))
-        routed = rows[back].unflatten(0, (-1, self.active)).sum(dim=1)
-        return (self.shared(flat) + routed).view_as(x)
+        back = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=x.device)).view_as(weights)
+        out = self.shared(flat)
+        for i in range(self.active):  # gathered, never scattered: no two writes meet
+            out = torch.addcmul(out, rows[back[:, i]], weights[:, i, None])
+        return out.view_as(x)
 
 
 class Attention(nn.Module):

@@ -19,6 +19,7 @@ from sayso.engines.hidream.schedules import Schedule
 from sayso.models import flow
 from sayso.models.sparse_dit import Captions, Layout, SparseDiT, layout, patchify, unpatchify
 
+GRAPHS = 6  # recordings that are kept, the oldest goes first; each holds its own memory
 Step = Callable[[Tensor, Tensor, Captions, Layout], Tensor]  # `SparseDiT.step`, perhaps compiled or recorded
 
 
@@ -47,6 +48,8 @@ class Recorded:
         given = [t for t in (tokens, m, *captions, place.cos, place.sin, place.bias) if t is not None]
         key = (*((tuple(t.shape), t.dtype) for t in given), place.wanted)
         if key not in self.graphs:
+            if len(self.graphs) == GRAPHS:
+                del self.graphs[next(iter(self.graphs))]
             self.graphs[key] = self._record(given, place)
         graph, held, inputs, out = self.graphs[key]
         for i, new in enumerate(given):
