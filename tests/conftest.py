@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,17 @@ class Ran:
     @property
     def lines(self) -> list[str]:
         return self.out.splitlines()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home() -> Iterator[Path]:
+    """Keys, logs and whatever else belongs to a person lie in a folder of the test run, in programs that tests start too."""
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("SAYSO_TRUST_") or name == "SAYSO_HOME"}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SAYSO_HOME"] = folder
+        yield Path(folder)
+    os.environ.pop("SAYSO_HOME", None)
+    os.environ.update(before)
 
 
 @pytest.fixture

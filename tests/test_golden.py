@@ -9,6 +9,7 @@ To renew them after a change that is meant:
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,14 @@ from sayso.models import flow, tokens
 from sayso.models.codecs.pixels import decode, patchify
 from sayso.models.specs import pocket
 from sayso.models.unified import UnifiedModel, patch_coordinates
+from sayso.training.config import planned
 from sayso.training.loop import loss_of
 from sayso.training.optim import Optimiser
 from sayso.training.stream import Batch
 
 FILE = Path(__file__).parent / "golden" / "pocket_tiny.json"
 STEPS, SIDE, PATCH = 6, 4, 8
+CONFIG = replace(planned(2, PATCH, 12, "world", 320, "64", 16, 0, False), t_min=0.05)
 CAPTIONS = ("a red disc", "a blue disc on white", "一个红色的圆")
 
 
@@ -52,7 +55,7 @@ def measured() -> dict[str, list[float]]:
     for _ in range(STEPS):
         t = flow.sample_times(3, generator, torch.device("cpu"))
         noise = torch.randn(batch.patches.shape, generator=generator)
-        loss = loss_of(model, batch, noise, t, torch.float32)
+        loss = loss_of(model, None, batch, noise, t, CONFIG, torch.float32)
         loss.backward()
         losses.append(float(loss.detach()))
         optimiser.step(0.02, 0.01)

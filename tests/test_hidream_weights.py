@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import Ran
 from hidream_tiny import CONFIG, Loaded, ask, drew, make_folder, near, noise_picture, random_model, released
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -285,3 +287,20 @@ def test_names_of_this_model_only() -> None:
     assert sparse_names.bare(["model.diffusion_model." + name for name in names]) == {"model.diffusion_model." + n: n for n in names}
     assert sparse_names.bare(["x", "y"]) == {"x": "x", "y": "y"}
     assert isinstance(weights.empty(replace(spec, single=2, llama_layers=(0, 1, 1)), torch.device("cpu"), torch.bfloat16), SparseDiT)
+
+
+def test_the_command_line_draws_with_it(sayso: Callable[..., Ran], tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the folder of fetched models to a file; weights that are damaged or missing get one sentence and the code 3."""
+    monkeypatch.setenv("SAYSO_MODELS", str(tmp_path / "models"))
+    absent = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "-o", "a.png")
+    assert absent.code == 3 and "not at" in absent.err
+    shutil.copytree(folder, tmp_path / "models" / "hidream-i1-dev")
+    ran = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "-o", "a.png", "--size", "160x96", "--steps", "2", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["engine"] == "hidream-i1-dev" and (tmp_path / "a.png").stat().st_size > 1000
+    wrong = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "-o", "b.png", "--size", "1024x64")
+    assert wrong.code == 2 and "too oblong" in wrong.err
+    file = next((tmp_path / "models" / "hidream-i1-dev" / "transformer").glob("*.safetensors"))
+    file.write_bytes(file.read_bytes()[:-8])
+    cut = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "-o", "b.png")
+    assert cut.code == 3 and "should have" in cut.err and not (tmp_path / "b.png").exists()

@@ -16,7 +16,7 @@ from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.evals import judge as evals
 from sayso.evals.stats import bootstrap_mean, share_text, wilson
 from sayso.world import art
-from sayso.world.judge import FAULTS, TASKS, Judge, lettering
+from sayso.world.judge import FAULTS, TASKS, Judge, glyphs, lettering
 from sayso.world.judge.bank import load
 from sayso.world.render import render
 from sayso.world.scene import STYLES, Background, Item, Lettering, Relation, Scene
@@ -171,3 +171,11 @@ def test_intervals_against_known_values() -> None:
     low, high = bootstrap_mean([0.0, 1.0] * 50)
     assert 0.38 < low < 0.46 and 0.54 < high < 0.62
     assert share_text(97, 100).strip().startswith("97.0 %")
+
+
+@pytest.mark.parametrize("font", ["brush", "script"])
+def test_ink_of_the_asked_colour_is_compared_letter_by_letter(judge: Judge, font: str) -> None:
+    scene = Scene(256, 256, Background("solid", ("#f7d020",)), (), (Lettering("wake", font, 0.5, 0.2, 0.28, "#22c3d6"),))
+    seen = judge.look(render(scene, 512))
+    assert glyphs.stands(seen, "wake", "#22c3d6")
+    assert not glyphs.stands(seen, "wade", "#22c3d6") and not glyphs.stands(seen, "wake", "#e02424")

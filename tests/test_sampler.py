@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sayso.errors import BadInput, Unknown
 from sayso.world import art, colours, contrast, fonts
-from sayso.world.layout import box, frame, overlap, relation_holds
+from sayso.world.layout import box, frame, overlap, relation_holds, snapped
 from sayso.world.pools import words
 from sayso.world.render import render
 from sayso.world.sampler import FIRST_LIGHT, KINDS, WorldSpec, default_mix, sample_scene
@@ -157,3 +157,20 @@ def test_a_world_that_cannot_be_sampled_is_refused():
         replace(FIRST_LIGHT, styles=("oil",))
     with pytest.raises(BadInput, match="at least one"):
         replace(FIRST_LIGHT, concepts=())
+
+
+@pytest.mark.parametrize("aspect", [(64, 64), (72, 56), (96, 57)])
+def test_snapped_scenes_lie_on_the_lines_and_stay_true(aspect: tuple[int, int]) -> None:
+    parts = 8 if aspect[0] == aspect[1] else 7
+    spec = replace(FIRST_LIGHT, aspects=((aspect, 1.0),), snap=parts)
+    rng = random.Random(3)
+    moved = 0
+    for _ in range(300):
+        scene = sample_scene(rng, spec)
+        w, h = frame(*aspect)
+        edges = [e * parts for i in scene.items if not i.turn for e in (i.x * w - i.size / 2, i.y * h - i.size / 2, i.size)]
+        on_lines = all(abs(e - round(e)) < 0.01 for e in edges)
+        moved += on_lines and bool(edges)
+        assert all(relation_holds(scene, r) for r in scene.relations)
+        assert on_lines or snapped(scene, parts) == scene  # those that cannot be moved stay as they were drawn
+    assert moved > 200

@@ -18,7 +18,7 @@ from sayso.models import tokens
 from sayso.models.codecs.pixels import unpatchify
 from sayso.models.tokens import Pieces
 from sayso.training import stream
-from sayso.training.config import MIXES, TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig, planned, rate
+from sayso.training.config import MIXES, TEXT_LIMIT, Stage, TrainConfig, planned, rate
 from sayso.training.corpus import texts
 from sayso.training.stream import Drafts, Stream, bucket_sizes, compose, draft, grid_of, world_of
 from sayso.world import art, compositor
@@ -34,6 +34,7 @@ def config(stages: str = "64", aspects: bool = True, batch: int = 32, core: int 
 
 CONFIG = config()
 STAGE = CONFIG.stages[0]
+MIX = MIXES[CONFIG.mix]
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +53,10 @@ def fingerprint(drafts: Drafts) -> str:
 
 def test_a_draft_is_a_function_of_seed_and_step(pieces: Pieces) -> None:
     world = world_of(CONFIG)
-    first = fingerprint(draft(5, 3, world, pieces, 32))
-    draft(5, 4, world, pieces, 32)
-    assert fingerprint(draft(5, 3, world, pieces, 32)) == first
-    assert len({first, fingerprint(draft(5, 4, world, pieces, 32)), fingerprint(draft(6, 3, world, pieces, 32))}) == 3
+    first = fingerprint(draft(5, 3, world, MIX, pieces, 32))
+    draft(5, 4, world, MIX, pieces, 32)
+    assert fingerprint(draft(5, 3, world, MIX, pieces, 32)) == first
+    assert len({first, fingerprint(draft(5, 4, world, MIX, pieces, 32)), fingerprint(draft(6, 3, world, MIX, pieces, 32))}) == 3
 
 
 def test_a_draft_does_not_hang_on_the_process(pieces: Pieces, tmp_path: Path) -> None:
@@ -65,24 +66,24 @@ def test_a_draft_does_not_hang_on_the_process(pieces: Pieces, tmp_path: Path) ->
     code = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "from test_stream import *\n"
-        "print(fingerprint(draft(5, 3, world_of(CONFIG), Pieces(open(sys.argv[1], encoding='utf-8').read()), 32)))"
+        "print(fingerprint(draft(5, 3, world_of(CONFIG), MIX, Pieces(open(sys.argv[1], encoding='utf-8').read()), 32)))"
     )
     env = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parent.parent)}
     words = [sys.executable, "-c", code, str(definition), str(Path(__file__).parent)]
     ran = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == fingerprint(draft(5, 3, world_of(CONFIG), pieces, 32))
+    assert ran.stdout.strip() == fingerprint(draft(5, 3, world_of(CONFIG), MIX, pieces, 32))
 
 
 @pytest.mark.parametrize("batch", [16, 17, 32, 100, 128, 2048])
 def test_buckets_sum_to_the_batch(batch: int) -> None:
-    assert sum(bucket_sizes(batch)) == batch and min(bucket_sizes(batch)) >= 1
+    assert sum(bucket_sizes(MIX, batch)) == batch and min(bucket_sizes(MIX, batch)) >= 1
 
 
 def test_buckets_are_full_and_texts_fit(pieces: Pieces) -> None:
     for step in range(4):
-        drafts = draft(5, step, world_of(CONFIG), pieces, 32)
-        assert [len(scenes) for scenes, _, _ in drafts] == bucket_sizes(32)
-        for (scenes, ids, lengths), (width, _) in zip(drafts, TEXT_BUCKETS, strict=True):
+        drafts = draft(5, step, world_of(CONFIG), MIX, pieces, 32)
+        assert [len(scenes) for scenes, _, _ in drafts] == bucket_sizes(MIX, 32)
+        for (scenes, ids, lengths), (width, _) in zip(drafts, MIX.texts, strict=True):
             assert ids.shape == (len(scenes), width) and ids.dtype == np.int64 and lengths.shape == (len(scenes),)
             for row, length in zip(ids, lengths, strict=True):
                 assert 2 <= length <= width <= TEXT_LIMIT
@@ -91,7 +92,7 @@ def test_buckets_are_full_and_texts_fit(pieces: Pieces) -> None:
 
 
 def test_some_pictures_come_without_a_caption_and_some_in_chinese(pieces: Pieces) -> None:
-    lines = [pieces.decode(row[:n]) for step in range(12) for _, ids, lengths in draft(1, step, world_of(CONFIG), pieces, 32)
+    lines = [pieces.decode(row[:n]) for step in range(12) for _, ids, lengths in draft(1, step, world_of(CONFIG), MIX, pieces, 32)
              for row, n in zip(ids.tolist(), lengths.tolist(), strict=True)]
     bare = sum(line == "" for line in lines) / len(lines)
     chinese = sum(any("一" <= c <= "鿿" for c in line) for line in lines) / len(lines)
@@ -100,13 +101,13 @@ def test_some_pictures_come_without_a_caption_and_some_in_chinese(pieces: Pieces
 
 def test_held_out_compositions_never_come(pieces: Pieces) -> None:
     world = world_of(config(core=40))
-    assert not any(held_out(s) for step in range(20) for scenes, _, _ in draft(0, step, world, pieces, 32) for s in scenes)
+    assert not any(held_out(s) for step in range(20) for scenes, _, _ in draft(0, step, world, MIX, pieces, 32) for s in scenes)
 
 
 def test_drawing_gives_patches_and_weights(pieces: Pieces, atlas: Atlas) -> None:
-    drafts = draft(5, 0, world_of(CONFIG), pieces, 32)
-    batches = compose(drafts, atlas, 8, 8, 8, CONFIG.foreground)
-    assert [len(b.ids) for b in batches] == bucket_sizes(32)
+    drafts = draft(5, 0, world_of(CONFIG), MIX, pieces, 32)
+    batches = compose(drafts, atlas, world_of(CONFIG), 8, 8, 8, CONFIG.foreground)
+    assert [len(b.ids) for b in batches] == bucket_sizes(MIX, 32)
     weights, patches = (torch.cat([getattr(b, name) for b in batches]) for name in ("weight", "patches"))
     assert weights.shape == (32, 64) and patches.shape == (32, 64, 256) and patches.dtype == torch.float32
     assert float(weights.mean()) == pytest.approx(1, abs=1e-5)
@@ -117,12 +118,12 @@ def test_drawing_gives_patches_and_weights(pieces: Pieces, atlas: Atlas) -> None
     scenes = [s for group, _, _ in drafts for s in group]
     drawn = compositor.compose(compositor.pack(scenes, atlas), atlas, 64, 64).rgba
     torch.testing.assert_close(unpatchify(patches, 8, 8, 8), drawn * 2 - 1)
-    again = torch.cat([b.patches for b in compose(drafts, atlas, 8, 8, 8, CONFIG.foreground)])
+    again = torch.cat([b.patches for b in compose(drafts, atlas, world_of(CONFIG), 8, 8, 8, CONFIG.foreground)])
     assert torch.equal(again, patches)
 
 
 def test_without_extra_weight_all_patches_count_alike(pieces: Pieces, atlas: Atlas) -> None:
-    for b in compose(draft(5, 1, world_of(CONFIG), pieces, 16), atlas, 8, 8, 8, 0.0):
+    for b in compose(draft(5, 1, world_of(CONFIG), MIX, pieces, 16), atlas, world_of(CONFIG), 8, 8, 8, 0.0):
         assert torch.equal(b.weight, torch.ones_like(b.weight))
 
 
@@ -138,11 +139,11 @@ def test_one_step_in_six_is_oblong() -> None:
 
 
 def test_oblong_steps_are_drafted_and_drawn_oblong(pieces: Pieces, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_worker", (5, world_of(CONFIG), pieces))
+    monkeypatch.setattr(stream, "_worker", (5, world_of(CONFIG), MIX, pieces))
     rows, columns = grid_of(CONFIG, STAGE, 5)
     drafts = stream._work(5, 16, (rows, columns))
     assert all(abs(s.width / s.height - columns / rows) < 0.02 for scenes, _, _ in drafts for s in scenes)
-    batches = compose(drafts, atlas, 8, rows, columns, CONFIG.foreground)
+    batches = compose(drafts, atlas, world_of(CONFIG), 8, rows, columns, CONFIG.foreground)
     assert {tuple(b.patches.shape[1:]) for b in batches} == {(rows * columns, 256)}
     assert all(b.coordinates.shape == (rows * columns, 2) for b in batches)
 
@@ -160,7 +161,7 @@ def test_workers_give_the_same_steps_from_any_step_on(running: Stream, pieces: P
     assert [step for step, _ in got] == [4, 5, 6]
     later = next(running.steps(6, Stage(64, 16, 1.0, 1.0)))
     assert later[0] == 6 and fingerprint(later[1]) == fingerprint(got[2][1])
-    here = draft(CONFIG.seed, 4, replace(world_of(CONFIG), aspects=(((64, 64), 1.0),)), pieces, 16)
+    here = draft(CONFIG.seed, 4, replace(world_of(CONFIG), aspects=(((64, 64), 1.0),)), MIX, pieces, 16)
     assert fingerprint(here) == fingerprint(got[0][1])
 
 

@@ -1,4 +1,4 @@
-"""`sayso draw`: everything is checked before any work, then one ask goes to one engine and whole files come out."""
+"""`sayso draw`: everything is checked before any work, then one ask goes to one engine and whole, sealed files come out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
 from sayso.cli import options
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sayso.cli.files import Batch
     from sayso.cli.progress import Progress
     from sayso.hooks import EngineInfo
-    from sayso.types import Ask, Drew, Engine
+    from sayso.types import Ask, Drew, Engine, Picture, Policy, Sealer
 
 TERMINATED = 128 + signal.SIGTERM
 
@@ -71,14 +71,44 @@ def check(args: argparse.Namespace) -> tuple[Ask, EngineInfo, list[Path]]:
     return ask, info, paths
 
 
-def _keep(event: Drew, path: Path, batch: Batch, done: Done, say: Progress, way: str) -> None:
+@dataclass(frozen=True)
+class Gate:
+    """What a picture passes on its way out."""
+
+    policy: Policy
+    sealer: Sealer
+
+    def pass_(self, stage: Literal["prompt", "output"], ask: Ask, drawn: Picture | None = None) -> None:
+        """Raises BadInput with the clause, and what is possible instead, where the policy says no."""
+        verdict = self.policy.judge(stage, ask, None, drawn, "auto")
+        if not verdict.allowed:
+            raise BadInput("; ".join(text for text in (verdict.reason, verdict.instead) if text) or "the policy does not allow this")
+
+    def sealed(self, event: Drew, ask: Ask, engine: str, suffix: str) -> bytes:
+        """The file of a picture: judged, marked and signed."""
+        from sayso.types import Record
+
+        self.pass_("output", ask, event.picture)
+        origin = event.picture.origin
+        settings = {"steps": ask.steps, "guidance": ask.guidance, "style": ask.style, "background": ask.background, "finish": ask.finish}
+        given = {
+            name: value
+            for name, value in ({**settings, **origin}).items()
+            if value is not None and name not in ("engine", "weights", "seed")
+        }
+        prompt = "\n".join(part.text for message in ask.messages for part in message.parts)  # type: ignore[union-attr]
+        record = Record("created", str(origin.get("engine", engine)), str(origin.get("weights", "")), event.seed, prompt, given)
+        return self.sealer.seal(event.picture, record, suffix, None).data
+
+
+def _keep(event: Drew, path: Path, data: bytes, batch: Batch, done: Done, say: Progress, way: str) -> None:
     """Writes one picture beside its place and prepares its showing."""
-    from sayso.cli import files, show
+    from sayso.cli import show
 
     pixels = event.picture.pixels
     if path.suffix.lower() in (".jpg", ".jpeg") and int(pixels[..., 3].min()) < 255:
         _remark(done, say, f'"{path.name}" is a JPEG, which has no transparency; the picture was laid on white')
-    batch.add(path, files.encode(pixels, path.suffix, files.notes(event.picture.origin, event.seed)))
+    batch.add(path, data)
     done.seeds.append(event.seed)
     done.shown.append(show.picture(pixels, cast(show.Way, way)))
 
@@ -88,8 +118,8 @@ def _remark(done: Done, say: Progress, text: str) -> None:
     say.remark(f"note: {text}")
 
 
-def follow(engine: Engine, ask: Ask, paths: list[Path], batch: Batch, say: Progress, way: str) -> Done:
-    """Lets the engine draw and keeps what comes; raises SaysoError when it fails or stops short."""
+def follow(engine: Engine, ask: Ask, gate: Gate, paths: list[Path], batch: Batch, say: Progress, way: str) -> Done:
+    """Lets the engine draw and keeps what passes; raises SaysoError when it fails or stops short, or the policy says no."""
     from sayso.types import Drew, Failed, Said, Step, Thought
 
     done, start = Done(), time.perf_counter()
@@ -103,7 +133,8 @@ def follow(engine: Engine, ask: Ask, paths: list[Path], batch: Batch, say: Progr
             say.remark(f"thought: {event.text}")
         elif isinstance(event, Drew):
             done.seconds = time.perf_counter() - start
-            _keep(event, paths[event.index], batch, done, say, way)
+            path = paths[event.index]
+            _keep(event, path, gate.sealed(event, ask, engine.name, path.suffix), batch, done, say, way)
         elif isinstance(event, Failed):
             raise SaysoError(f'the engine "{engine.name}" could not draw it: {event.reason}')
     if len(done.seeds) != len(paths):
@@ -132,14 +163,17 @@ def run(args: argparse.Namespace) -> int:
     """Draws; prints the files' names last on standard output, or one JSON object."""
     from sayso.cli import files, show
     from sayso.cli.progress import Progress
+    from sayso.trust import plugin
 
     ask, info, paths = check(args)
+    gate = Gate(plugin.policy(), plugin.sealer())
+    gate.pass_("prompt", ask)
     way = args.show if args.show != "auto" else "none" if args.json else show.detect(os.environ, sys.stdout.isatty())
     with terminable(), files.Batch(args.force) as batch:
         with Progress() as say:
             say.loading(info.name)
             engine = info.load(args.device)
-            done = follow(engine, ask, paths, batch, say, way)
+            done = follow(engine, ask, gate, paths, batch, say, way)
         written = batch.publish()
     if args.json:
         print(json.dumps({"files": [str(path) for path in written], "seed": ask.seed, "seeds": done.seeds, "engine": info.name,

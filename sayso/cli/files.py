@@ -1,23 +1,17 @@
-"""Files that are whole or not there: names that are free, encoding, and writing that a full disk or Ctrl-C cannot tear."""
+"""Files that are whole or not there: names that are free, and writing that a full disk or Ctrl-C cannot tear."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from xml.sax.saxutils import quoteattr
 
-import numpy as np
+from sayso.errors import CannotWrite
 
-from sayso import __version__
-from sayso.errors import BadInput, CannotWrite
-
-TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"  # IPTC's word for "made by a model"
 REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space and draw again",
     errno.EDQUOT: "your disk quota is used up; free some space and draw again",
@@ -76,50 +70,6 @@ def probe(folder: Path) -> None:
         os.unlink(trial)
     except OSError as error:
         raise cannot_write(folder, error) from error
-
-
-def notes(origin: dict[str, object], seed: int) -> dict[str, str]:
-    """What a file says about itself: that a model made it, which, and the seed. Never the prompt, which may be private."""
-    said = {"Software": f"sayso {__version__}", "Source": f"AI-generated ({TRAINED})", "Seed": str(seed)}
-    for key in ("engine", "weights"):
-        if isinstance(value := origin.get(key), str):
-            said[key.capitalize()] = value
-    return said
-
-
-def xmp(said: dict[str, str]) -> bytes:
-    """The same notes as an XMP packet, the form that picture programs read in every format."""
-    own = " ".join(f"sayso:{key.lower()}={quoteattr(said[key])}" for key in ("Engine", "Seed", "Weights") if key in said)
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-        f'xmlns:sayso="urn:sayso:picture" xmp:CreatorTool={quoteattr(said["Software"])} '
-        f'Iptc4xmpExt:DigitalSourceType="{TRAINED}" {own}/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    ).encode()
-
-
-def encode(pixels: np.ndarray, suffix: str, said: dict[str, str]) -> bytes:
-    """uint8 [H, W, 4] straight alpha → the bytes of a file. JPEG has no transparency: the picture is laid on white."""
-    from PIL import Image, PngImagePlugin
-
-    out = io.BytesIO()
-    if suffix.lower() in (".jpg", ".jpeg"):
-        alpha = pixels[..., 3:].astype(np.float64) / 255
-        flat = (pixels[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
-        Image.fromarray(flat).save(out, "JPEG", quality=95, subsampling=0, xmp=xmp(said))
-    elif suffix.lower() == ".webp":
-        Image.fromarray(pixels).save(out, "WEBP", lossless=True, exact=True, xmp=xmp(said))
-    elif suffix.lower() == ".png":
-        chunks = PngImagePlugin.PngInfo()
-        for key, value in said.items():
-            chunks.add_text(key, value)
-        chunks.add_itxt("XML:com.adobe.xmp", xmp(said).decode())
-        opaque = bool((pixels[..., 3] == 255).all())
-        Image.fromarray(np.ascontiguousarray(pixels[..., :3]) if opaque else pixels).save(out, "PNG", pnginfo=chunks)
-    else:
-        raise BadInput(f'pictures cannot be written as "{suffix}"; use .png, .webp or .jpg')
-    return out.getvalue()
 
 
 class Batch:

@@ -76,7 +76,7 @@ class BuiltIn:
             EngineInfo(
                 name="pocket",
                 summary="the bundled model of the drawn world; runs on two CPU cores",
-                abilities=frozenset({Ability.DRAW, Ability.TRANSPARENT}),
+                abilities=header.pocket_abilities(),
                 load=_load_pocket,
                 missing=_pocket_missing,
                 knows=_pocket_knows,

@@ -46,9 +46,12 @@ def sample_times(count: int, generator: torch.Generator, device: torch.device) -
     return torch.where(pick < 0.1, uniform, torch.sigmoid(0.8 + 0.8 * normal))
 
 
-def velocity_loss(x_hat: Tensor, x: Tensor, t: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of weight · |v̂ − v|² for x̂, x [B, T, C], t [B], weight [B, T] with mean about 1; the noise cancels."""
-    error = (x_hat - x).square().mean(dim=-1) / t.clamp(min=T_MIN).square()[:, None]
+def velocity_loss(x_hat: Tensor, x: Tensor, t: Tensor, weight: Tensor | None = None, t_min: float = T_MIN) -> Tensor:
+    """Mean of weight · |v̂ − v|² for x̂, x [B, T, C], t [B], weight [B, T] with mean about 1; the noise cancels.
+
+    `t_min`: times below it weigh as much as itself. In a small batch the rare times near zero otherwise shout down the rest.
+    """
+    error = (x_hat - x).square().mean(dim=-1) / t.clamp(min=t_min).square()[:, None]
     return error.mean() if weight is None else (error * weight).mean()
 
 

@@ -54,11 +54,12 @@ class Cache:
 
 @dataclass(frozen=True)
 class Output:
-    """Rows after the final norms [B, U, C], [B, P, C], and the cache with this block's rows appended."""
+    """Rows after the final norms [B, U, C], [B, P, C], the cache with this block's rows appended, and the draw rows half-way up."""
 
     understand: Tensor
     draw: Tensor
     cache: Cache
+    middle: Tensor
 
 
 def sine_table(positions: Tensor, width: int, max_period: float = 10000.0) -> Tensor:
@@ -238,9 +239,10 @@ class TimeEmbedding(nn.Module):
 
 
 class UnifiedModel(nn.Module):
-    """See the module's docstring. `forward` runs one block; `read`, `see` and `predict` make blocks and call it."""
+    """See the module's docstring. `forward` runs one block; `read`, `show` and `predict` make blocks and call it."""
 
-    def __init__(self, spec: UnifiedSpec):
+    def __init__(self, spec: UnifiedSpec, strides: bool = False):
+        """`strides`: the draw expert is told how long the sampler's step is, as weights distilled to few steps need."""
         super().__init__()
         self.spec = spec
         self.embed = nn.Embedding(spec.vocab, spec.width)
@@ -249,6 +251,7 @@ class UnifiedModel(nn.Module):
         self.draw_norm = RMSNorm(spec.width, spec.norm_eps)
         self.head = None if spec.tied_head else Linear(spec.width, spec.vocab, bias=False)
         self.time = TimeEmbedding(spec.width, spec.time_scale)
+        self.stride = TimeEmbedding(spec.width, spec.time_scale) if strides else None
         inner = spec.bottleneck
         self.squeeze = None if inner is None else Linear(spec.patch_channels, inner, bias=False)
         self.patch_in = Linear(inner or spec.patch_channels, spec.width)
@@ -262,7 +265,7 @@ class UnifiedModel(nn.Module):
                 if name.endswith("bias"):
                     nn.init.zeros_(parameter)
                 continue
-            if name.endswith(("o_proj.weight", "down_proj.weight")) or name == "patch_out.weight":
+            if name.endswith(("o_proj.weight", "down_proj.weight")) or name in ("patch_out.weight", "stride.fc2.weight"):
                 nn.init.zeros_(parameter)
             elif name == "embed.weight":
                 nn.init.normal_(parameter, std=0.25, generator=generator)
@@ -289,7 +292,9 @@ class UnifiedModel(nn.Module):
             past = None if cache is None else cache.layers[index]
             rows, pair = layer(rows, turns, past, mask, causal)
             kept.append(pair)
-        return Output(self.understand_norm(rows[0]), self.draw_norm(rows[1]), Cache(tuple(kept), valid))
+            if index + 1 == (len(self.layers) + 1) // 2:
+                middle = rows[1]
+        return Output(self.understand_norm(rows[0]), self.draw_norm(rows[1]), Cache(tuple(kept), valid), middle)
 
     def read(self, ids: Tensor, lengths: Tensor | None, cache: Cache | None, start: Tensor, dtype: torch.dtype) -> Output:
         """Text ids [B, U] (padded at the right; `lengths` [B], None = all full) from positions `start` [B] on."""
@@ -300,21 +305,36 @@ class UnifiedModel(nn.Module):
         empty = rows[:, :0]
         return self(Block(rows, empty, positions, positions[:, :0], causal=True), cache, valid)
 
-    def predict(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Tensor:
-        """Noisy patches z [B, P, patch_channels] at times t [B] after `cache` → the head's output, same shape as z.
+    def predict(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+    ) -> Tensor:
+        """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
+        return self.patch_out(self.draw(z, t, coordinates, start, cache, stride).draw)
 
-        `coordinates` [P, 2] from `patch_coordinates`; `start` [B]: the sequence position of the picture.
+    def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Cache:
+        """Clean patches x [B, P, patch_channels] become context: the cache with them, as a picture at time 0, at its end."""
+        return self.draw(x, torch.zeros(len(x), device=x.device), coordinates, start, cache).cache
+
+    def draw(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+    ) -> Output:
+        """Runs noisy patches z [B, P, patch_channels] at times t [B] after `cache`.
+
+        `coordinates` [P, 2] from `patch_coordinates`; `start` [B]: the sequence position of the picture. `stride` [B]: how
+        much time the sampler's step takes, for weights that were distilled to few steps (None: an infinitely small one).
         """
         dtype = z.dtype
         rows = z if self.squeeze is None else self.squeeze(z)
         half = self.spec.width // 2
         table = torch.cat((sine_table(coordinates[:, 1], half), sine_table(coordinates[:, 0], half)), dim=-1)
-        rows = self.patch_in(rows) + table.to(dtype) + self.time(t, dtype)[:, None]
+        when = self.time(t, dtype)
+        if self.stride is not None and stride is not None:
+            when = when + self.stride(stride, dtype)
+        rows = self.patch_in(rows) + table.to(dtype) + when[:, None]
         sequence = start[:, None, None].expand(-1, z.shape[1], 1)
         positions = self._positions(torch.cat((sequence, coordinates.expand(len(z), -1, -1)), dim=-1))
         empty = rows[:, :0]
-        out = self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
-        return self.patch_out(out.draw)
+        return self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
 
     def logits(self, rows: Tensor) -> Tensor:
         """Understand rows [B, U, C] → [B, U, vocab]."""

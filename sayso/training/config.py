@@ -5,29 +5,73 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Captions are sorted into texts of at most this many pieces, in these shares of a batch: fixed shapes compile once.
-TEXT_BUCKETS: tuple[tuple[int, float], ...] = ((24, 0.5), (40, 0.375), (112, 0.125))
-TEXT_LIMIT = TEXT_BUCKETS[-1][0]
-
-# (density of a caption, share) and the share of Chinese.
-DENSITIES: tuple[tuple[str, float], ...] = (("short", 0.4), ("medium", 0.34), ("dense", 0.14), ("plan", 0.12))
-CHINESE = 0.25
-
+TEXT_LIMIT = 112  # pieces of a caption
+CHINESE = 0.25  # share of Chinese captions
 NO_CAPTION = 0.1  # share of pictures trained without their caption, for guidance
 
-# Shares of the sampler's kinds of scenes. "simple" spends a short run on one and two large things; None: the world's own mix.
-MIXES: dict[str, tuple[tuple[str, float], ...] | None] = {
-    "world": None,
-    "simple": (
-        ("single", 0.34),
-        ("pair", 0.26),
-        ("several", 0.06),
-        ("count", 0.1),
-        ("colours", 0.17),
-        ("relation", 0.03),
-        ("grid", 0.01),
-        ("lettering", 0.02),
-        ("crowd", 0.01),
+
+@dataclass(frozen=True)
+class Mix:
+    """What a run is shown. `kinds`: shares of the sampler's kinds of scenes, None = the world's own.
+
+    `densities`: (density of a caption, share). `texts`: captions are sorted into texts of at most so many pieces, in
+    these shares of a batch: fixed shapes compile once. `snap`: items lie on the lines of the patches, so that a short run
+    meets each part of a drawing again and again instead of ever new cuts through it.
+    """
+
+    kinds: tuple[tuple[str, float], ...] | None
+    densities: tuple[tuple[str, float], ...]
+    texts: tuple[tuple[int, float], ...]
+    snap: bool
+
+
+MIXES = {
+    "world": Mix(
+        None,
+        (("short", 0.4), ("medium", 0.34), ("dense", 0.14), ("plan", 0.12)),
+        ((24, 0.5), (40, 0.375), (TEXT_LIMIT, 0.125)),
+        snap=False,
+    ),
+    "simple": Mix(  # a short run: mostly one and two large things, said shortly
+        (
+            ("single", 0.36),
+            ("pair", 0.26),
+            ("several", 0.05),
+            ("count", 0.1),
+            ("colours", 0.17),
+            ("relation", 0.02),
+            ("grid", 0.01),
+            ("lettering", 0.02),
+            ("crowd", 0.01),
+        ),
+        (("short", 0.55), ("medium", 0.37), ("dense", 0.04), ("plan", 0.04)),
+        ((16, 0.5), (28, 0.4375), (TEXT_LIMIT, 0.0625)),
+        snap=True,
+    ),
+}
+
+
+# Shares of a step's batch by task of `training.tasks`; "draw" is the stream of captions and pictures.
+MENUS: dict[str, tuple[tuple[str, float], ...]] = {
+    "draw": (("draw", 1.0),),
+    "all": (
+        ("draw", 0.42),
+        ("plan", 0.05),
+        ("without", 0.02),
+        ("look", 0.05),
+        ("think", 0.06),
+        ("think long", 0.03),
+        ("edit", 0.10),
+        ("relook", 0.03),
+        ("turns", 0.04),
+        ("mask", 0.05),
+        ("references", 0.03),
+        ("references three", 0.01),
+        ("ask", 0.05),
+        ("describe", 0.02),
+        ("compare", 0.02),
+        ("views", 0.01),
+        ("walk", 0.01),
     ),
 }
 
@@ -50,7 +94,7 @@ class TrainConfig:
     patch: int
     vocab: int
     core: int
-    mix: str  # of MIXES
+    mix: str  # a name of MIXES
     pictures: int
     stages: tuple[Stage, ...]
     seed: int
@@ -59,14 +103,29 @@ class TrainConfig:
     warmup: int  # steps
     decay: float  # the rate falls to zero over this last share of the run
     foreground: float  # extra weight of a patch that is wholly item or lettering
+    t_min: float  # of flow.velocity_loss
+    dense: float  # weight of the dense labels' lesson, 0 = without
     aspects: bool  # train the four oblong canvases as well
+    tasks: tuple[tuple[str, float], ...] = MENUS["draw"]
+    text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
+    reel: tuple[int, int] = (400, 240)  # turntables and walks drawn ahead, where those are tasks
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        return cls(**{**values, "stages": tuple(Stage(**s) for s in values["stages"])})
+        return cls(**{**values, "stages": tuple(Stage(**s) for s in values["stages"]), **_tuples(values)})
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields that JSON keeps as lists; absent in states from before there were tasks."""
+    out: dict[str, Any] = {}
+    if "tasks" in values:
+        out["tasks"] = tuple((name, share) for name, share in values["tasks"])
+    if "reel" in values:
+        out["reel"] = tuple(values["reel"])
+    return out
 
 
 def planned(depth: int, patch: int, core: int, mix: str, pictures: int, stages: str, batch: int, seed: int, aspects: bool) -> TrainConfig:
@@ -91,6 +150,8 @@ def planned(depth: int, patch: int, core: int, mix: str, pictures: int, stages: 
         warmup=100,
         decay=0.3,
         foreground=2.0,
+        t_min=0.25,
+        dense=0.1,
         aspects=aspects,
     )
 

@@ -23,10 +23,12 @@ from sayso.models.codecs.pixels import decode
 from sayso.models.specs import CanvasSpec, pocket
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
-from sayso.training import report, state
-from sayso.training.config import TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig, rate
+from sayso.training import mixed, report, state
+from sayso.training.config import MIXES, TEXT_LIMIT, Stage, TrainConfig, rate
+from sayso.training.dense import DenseHead
+from sayso.training.mixed import Mixed
 from sayso.training.optim import Mean, Optimiser
-from sayso.training.stream import Batch, Drafts, Stream, bucket_sizes, compose, grid_of, world_of
+from sayso.training.stream import Batch, Drafts, bucket_sizes, compose, grid_of, world_of
 from sayso.world.atlas import Atlas
 
 
@@ -40,6 +42,7 @@ class Run:
     model: UnifiedModel
     optimiser: Optimiser
     mean: Mean
+    head: DenseHead
     step: int = 0
     seen: int = 0
     seconds: float = 0.0
@@ -53,7 +56,8 @@ class Run:
         return CanvasSpec(self.config.patch, self.stage.tokens)
 
     def save(self) -> None:
-        state.save_state(self.folder, self.config, self.pieces, self.model, self.optimiser, self.mean, self.step, self.seen, self.seconds)
+        progress = {"step": self.step, "seen": self.seen, "seconds": self.seconds}
+        state.save_state(self.folder, self.config, self.pieces, self.model, self.head, self.optimiser, self.mean, progress)
         world = world_of(self.config)
         history = {
             "depth": self.config.depth,
@@ -63,7 +67,16 @@ class Run:
             "device": _device_name(self.model.embed.weight.device),
         }
         state.export(
-            self.folder / state.MODEL, self.model.spec, self.canvas, self.pieces, self.mean.state(), world.concepts, world.styles, history
+            self.folder / state.MODEL,
+            self.model.spec,
+            self.canvas,
+            self.pieces,
+            self.mean.state(),
+            world.concepts,
+            world.styles,
+            history,
+            mixed.abilities(self.config),
+            mixed.trained_looks(self.config),
         )
 
 
@@ -77,8 +90,13 @@ def begin(folder: Path, config: TrainConfig, pieces: Pieces, device: torch.devic
         raise BadInput(f"{folder} already holds a run; resume it with --resume or choose another --out")
     model = UnifiedModel(pocket(config.depth, pieces.size, config.patch))
     model.initialise(torch.Generator().manual_seed(config.seed))
-    model.to(device)
-    return Run(folder, config, pieces, model, Optimiser(model), Mean(model))
+    return _assembled(folder, config, pieces, model.to(device))
+
+
+def _assembled(folder: Path, config: TrainConfig, pieces: Pieces, model: UnifiedModel) -> Run:
+    """A run at its beginning around a model."""
+    head = DenseHead(model.spec.width, world_of(config)).to(model.embed.weight.device)
+    return Run(folder, config, pieces, model, Optimiser(model, head), Mean(model), head)
 
 
 def begin_from(folder: Path, config: TrainConfig, weights: Path, device: torch.device) -> Run:
@@ -88,8 +106,7 @@ def begin_from(folder: Path, config: TrainConfig, weights: Path, device: torch.d
     with torch.device("meta"):
         model = UnifiedModel(run.model.spec)
     checkpoint.fill(model, {name: tensor.float() for name, tensor in tensors.items()}, weights)
-    model.to(device).requires_grad_(True)
-    return Run(folder, config, run.pieces, model, Optimiser(model), Mean(model))
+    return _assembled(folder, config, run.pieces, model.to(device).requires_grad_(True))
 
 
 def resume(folder: Path, device: torch.device) -> Run:
@@ -106,8 +123,9 @@ def resume(folder: Path, device: torch.device) -> Run:
     with torch.device("meta"):
         model = UnifiedModel(pocket(config.depth, pieces.size, config.patch))
     checkpoint.fill(model, state.parts(tensors, "model"), folder / state.STATE)
-    model.to(device).requires_grad_(True)
-    run = Run(folder, config, pieces, model, Optimiser(model), Mean(model), facts["step"], facts["seen"], facts["seconds"])
+    run = _assembled(folder, config, pieces, model.to(device).requires_grad_(True))
+    run.step, run.seen, run.seconds = facts["step"], facts["seen"], facts["seconds"]
+    run.head.load_state_dict(state.parts(tensors, "head"))
     run.mean.load(state.parts(tensors, "mean"))
     run.optimiser.load(state.parts(tensors, "optimiser"))
     return run
@@ -117,37 +135,52 @@ def flops_per_picture(run: Run) -> float:
     """Training operations a picture (two a multiplication, backward twice the forward), from the shapes."""
     spec = run.model.spec
     per_row = 2 * spec.layers * (2 * spec.width * spec.head_width * (spec.heads + spec.kv_heads) + 3 * spec.width * spec.hidden)
-    sizes = bucket_sizes(run.stage.batch)
-    text = sum(n * width for n, (width, _) in zip(sizes, TEXT_BUCKETS, strict=True)) / run.stage.batch
+    mix = MIXES[run.config.mix]
+    text = sum(n * width for n, (width, _) in zip(bucket_sizes(mix, run.stage.batch), mix.texts, strict=True)) / run.stage.batch
+    if not mixed.plain(run.config):
+        return mixed.flops(run.model, run.config, run.stage, text)
     tokens = run.stage.tokens
     attention = 4 * spec.layers * spec.heads * spec.head_width * (text * text / 2 + tokens * (tokens + text))
     return 3 * (per_row * (text + tokens) + attention)
 
 
-def loss_of(model: UnifiedModel, batch: Batch, noise: torch.Tensor, t: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The training loss of one bucket: read the captions, predict the clean patches after them."""
+def loss_of(
+    model: UnifiedModel, head: DenseHead | None, batch: Batch, noise: torch.Tensor, t: torch.Tensor, config: TrainConfig, dtype: torch.dtype
+) -> torch.Tensor:
+    """The training loss of one bucket: read the captions, predict the clean patches after them, name them half-way."""
     start = torch.zeros(len(batch.ids), device=batch.ids.device)
     cache = model.read(batch.ids, batch.lengths, None, start, dtype).cache
     z = flow.mix(batch.patches, noise, t)
-    x_hat = model.predict(z.to(dtype), t, batch.coordinates, batch.lengths.float(), cache)
-    return flow.velocity_loss(x_hat.float(), batch.patches, t, batch.weight)
+    out = model.draw(z.to(dtype), t, batch.coordinates, batch.lengths.float(), cache)
+    loss = flow.velocity_loss(model.patch_out(out.draw).float(), batch.patches, t, batch.weight, config.t_min)
+    if head is not None and batch.labels is not None and config.dense:
+        loss = loss + config.dense * head(out.middle, batch.labels)
+    return loss
 
 
-def train_step(run: Run, drafts: Drafts, atlas: Atlas, shape: tuple[int, int]) -> torch.Tensor:
+def train_step(run: Run, drafts: Drafts | Mixed, atlas: Atlas, shape: tuple[int, int]) -> torch.Tensor:
     """One update; returns the mean loss as a tensor on the device."""
     config, stage = run.config, run.stage
     device = atlas.device
     generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + run.step)
     dtype = torch.bfloat16
     total = torch.zeros((), device=device)
-    for batch in compose(drafts, atlas, config.patch, *shape, config.foreground):
+    drawn, groups = (drafts.draw, drafts.groups) if isinstance(drafts, Mixed) else (drafts, ())
+    for batch in compose(drawn, atlas, world_of(config), config.patch, *shape, config.foreground) if drawn else ():
+        if not len(batch.ids):  # a small part of a mixed step may leave a bucket empty
+            continue
         share = len(batch.ids) / stage.batch
         t = flow.sample_times(len(batch.ids), generator, device)
         t = stage.time_shift * t / (1 + (stage.time_shift - 1) * t)
         noise = torch.randn(batch.patches.shape, generator=generator, device=device)
-        loss = loss_of(run.model, batch, noise, t, dtype) * share
+        loss = loss_of(run.model, run.head, batch, noise, t, config, dtype) * share
         loss.backward()
         total += loss.detach()
+    for group in groups:
+        ready = mixed.ready(group, atlas, config.patch, *shape, config.foreground)
+        loss, _, _ = mixed.group_loss(run.model, ready, stage, config, generator, dtype)
+        (loss * len(group) / stage.batch).backward()
+        total += loss.detach() * len(group) / stage.batch
     factor = rate(config, run.step, run.seen)
     run.optimiser.step(config.muon_rate * factor, config.adam_rate * factor)
     run.step += 1
@@ -202,7 +235,7 @@ def train(
     `tell(run, loss, pictures a second, operations a second)` is called about once a second.
     """
     log = report.Log(run.folder / "log.csv", run.step)
-    stream = Stream(run.config, run.pieces, workers)
+    stream = mixed.stream_of(run.config, run.pieces, workers)
     try:
         while run.seen < run.config.pictures and not stop():
             stage = run.stage

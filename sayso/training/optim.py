@@ -52,10 +52,10 @@ class Muon:
 
 
 class Optimiser:
-    """Both halves over one model; state goes in and out as named tensors."""
+    """Both halves over one model and a head that only training has; state goes in and out as named tensors."""
 
-    def __init__(self, model: nn.Module):
-        named = list(model.named_parameters())
+    def __init__(self, model: nn.Module, head: nn.Module | None = None):
+        named = [*model.named_parameters(), *([] if head is None else head.named_parameters(prefix="head"))]
         blocks = [p for n, p in named if n.startswith("layers.") and p.dim() == 2]
         mine = {id(p) for p in blocks}
         self.rest = [p for _, p in named if id(p) not in mine]

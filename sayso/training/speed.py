@@ -90,7 +90,7 @@ def training(rounds: int) -> dict[str, float]:
     import torch
 
     from sayso.training import corpus, loop
-    from sayso.training.config import planned
+    from sayso.training.config import MIXES, planned
     from sayso.training.stream import compose, draft, world_of
     from sayso.world import atlas as atlases
 
@@ -100,9 +100,9 @@ def training(rounds: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         run = loop.begin(Path(folder), config, pieces, torch.device("cpu"))
         loop.compile_layers(run)
-        drafts = draft(0, 0, world, pieces, 128)
-        words = best(lambda: draft(0, 0, world, pieces, 128), rounds)
-        drawn = best(lambda: compose(drafts, atlas, 8, 8, 8, 2.0), rounds)
+        drafts = draft(0, 0, world, MIXES[config.mix], pieces, 128)
+        words = best(lambda: draft(0, 0, world, MIXES[config.mix], pieces, 128), rounds)
+        drawn = best(lambda: compose(drafts, atlas, world, 8, 8, 8, 2.0), rounds)
         step = best(lambda: float(loop.train_step(run, drafts, atlas, (8, 8))), rounds)
     return {
         "generator, scenes and captions (pictures/s)": 128 / words,

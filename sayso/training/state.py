@@ -13,6 +13,7 @@ from sayso.models.specs import CanvasSpec, UnifiedSpec
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
 from sayso.training.config import TEXT_LIMIT, TrainConfig
+from sayso.training.dense import DenseHead
 from sayso.training.optim import Mean, Optimiser
 
 STATE, MODEL = "state.safetensors", "model.safetensors"
@@ -23,17 +24,17 @@ def save_state(
     config: TrainConfig,
     pieces: Pieces,
     model: UnifiedModel,
+    head: DenseHead,
     optimiser: Optimiser,
     mean: Mean,
-    step: int,
-    seen: int,
-    seconds: float,
+    progress: dict[str, int | float],
 ) -> None:
     """Everything, atomically: a run killed at any moment resumes from the last whole state."""
     tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"head.{k}": v for k, v in head.state_dict().items()}
     tensors |= {f"mean.{k}": v for k, v in mean.state().items()}
     tensors |= {f"optimiser.{k}": v for k, v in optimiser.state().items()}
-    facts = {"config": config.to_dict(), "step": step, "seen": seen, "seconds": seconds, "pieces": pieces.definition}
+    facts = {"config": config.to_dict(), **progress, "pieces": pieces.definition}
     checkpoint.save(folder / STATE, tensors, facts)
 
 
@@ -51,8 +52,16 @@ def export(
     concepts: tuple[str, ...],
     styles: tuple[str, ...],
     history: dict[str, Any],
+    abilities: list[str],
+    looks: list[str],
+    sampling: dict[str, float] | None = None,
+    strides: bool = False,
 ) -> str:
-    """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card."""
+    """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card.
+
+    `abilities`: values of types.Ability that it was trained for. `looks`: names of world.looks. `sampling`: the steps and
+    guidance that suit it, None = the engine's own. `strides`: whether the model is told the length of a sampler's step.
+    """
     facts = {
         "spec": spec.to_dict(),
         "canvas": {"patch": canvas.patch, "tokens": canvas.tokens},
@@ -61,5 +70,9 @@ def export(
         "concepts": list(concepts),
         "styles": list(styles),
         "history": history,
+        "abilities": abilities,
+        "looks": looks,
+        **({"sampling": sampling} if sampling else {}),
+        **({"strides": True} if strides else {}),
     }
     return checkpoint.save(path, {k: v.to(torch.bfloat16) for k, v in weights.items()}, facts)

@@ -12,10 +12,12 @@ import random
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context, parent_process
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +26,8 @@ from torch import Tensor
 from sayso.models.codecs.pixels import patchify
 from sayso.models.tokens import Pieces
 from sayso.models.unified import patch_coordinates
-from sayso.training.config import CHINESE, DENSITIES, MIXES, NO_CAPTION, TEXT_BUCKETS, TEXT_LIMIT, Stage, TrainConfig
+from sayso.training.config import CHINESE, MIXES, NO_CAPTION, TEXT_LIMIT, Mix, Stage, TrainConfig
+from sayso.training.dense import Labels, label
 from sayso.world import art, compositor
 from sayso.world.atlas import Atlas
 from sayso.world.captions import caption
@@ -42,7 +45,7 @@ class Batch:
     """Pictures of one text bucket, ready to train on.
 
     `ids` int64 [B, U] padded, `lengths` int64 [B], `patches` float32 [B, T, C] in −1..1, `weight` float32 [B, T] with
-    mean 1, `coordinates` [T, 2].
+    mean 1, `coordinates` [T, 2], `labels` of the patches.
     """
 
     ids: Tensor
@@ -50,12 +53,13 @@ class Batch:
     patches: Tensor
     weight: Tensor
     coordinates: Tensor
+    labels: Labels | None = None
 
 
 def world_of(config: TrainConfig) -> WorldSpec:
     """The part of the world that a run is trained on."""
     concepts = art.CORE[: config.core] if config.core else tuple(c.slug for c in art.concepts())
-    return replace(FIRST_LIGHT, concepts=concepts, kinds=MIXES[config.mix] or FIRST_LIGHT.kinds)
+    return replace(FIRST_LIGHT, concepts=concepts, kinds=MIXES[config.mix].kinds or FIRST_LIGHT.kinds)
 
 
 def grid_of(config: TrainConfig, stage: Stage, step: int) -> tuple[int, int]:
@@ -67,21 +71,21 @@ def grid_of(config: TrainConfig, stage: Stage, step: int) -> tuple[int, int]:
     return rows * side // 8, columns * side // 8
 
 
-def bucket_sizes(batch: int) -> list[int]:
+def bucket_sizes(mix: Mix, batch: int) -> list[int]:
     """Pictures of each text bucket, summing to `batch`."""
-    sizes = [round(batch * share) for _, share in TEXT_BUCKETS]
+    sizes = [round(batch * share) for _, share in mix.texts]
     sizes[0] += batch - sum(sizes)
     return sizes
 
 
-def draft(seed: int, step: int, world: WorldSpec, pieces: Pieces, batch: int) -> Drafts:
+def draft(seed: int, step: int, world: WorldSpec, mix: Mix, pieces: Pieces, batch: int) -> Drafts:
     """Scenes and their captions as ids for one step, sorted into the text buckets.
 
     A scene goes into the tightest bucket that still has room for its caption, and is dropped when there is none.
     """
     rng = random.Random(f"{seed}/{step}")
-    names, weights = zip(*DENSITIES, strict=True)
-    room = bucket_sizes(batch)
+    names, weights = zip(*mix.densities, strict=True)
+    room = bucket_sizes(mix, batch)
     scenes: list[list[Scene]] = [[] for _ in room]
     texts: list[list[list[int]]] = [[] for _ in room]
     while any(room):
@@ -91,14 +95,14 @@ def draft(seed: int, step: int, world: WorldSpec, pieces: Pieces, batch: int) ->
         ids = pieces.encode(text if rng.random() >= NO_CAPTION else "")
         if len(ids) > TEXT_LIMIT:  # say it shortly rather than half
             ids = pieces.encode(caption(scene, rng, language, "short"))
-        for i, (width, _) in enumerate(TEXT_BUCKETS):
+        for i, (width, _) in enumerate(mix.texts):
             if room[i] and len(ids) <= width:
                 scenes[i].append(scene)
                 texts[i].append(ids)
                 room[i] -= 1
                 break
     out: Drafts = []
-    for i, (width, _) in enumerate(TEXT_BUCKETS):
+    for i, (width, _) in enumerate(mix.texts):
         ids_array = np.full((len(texts[i]), width), pieces.pad, dtype=np.int64)
         for row, line in zip(ids_array, texts[i], strict=True):
             row[: len(line)] = line
@@ -106,8 +110,8 @@ def draft(seed: int, step: int, world: WorldSpec, pieces: Pieces, batch: int) ->
     return out
 
 
-def compose(drafts: Drafts, atlas: Atlas, patch: int, rows: int, columns: int, foreground: float) -> list[Batch]:
-    """Draws drafted scenes on the atlas' device."""
+def compose(drafts: Drafts, atlas: Atlas, world: WorldSpec, patch: int, rows: int, columns: int, foreground: float) -> list[Batch]:
+    """Draws drafted scenes of `world` on the atlas' device."""
     device = atlas.device
     where = patch_coordinates(rows, columns).to(device)
     scenes = [s for group, _, _ in drafts for s in group]
@@ -116,16 +120,17 @@ def compose(drafts: Drafts, atlas: Atlas, patch: int, rows: int, columns: int, f
     cover = drawn.foreground.view(len(scenes), rows, patch, columns, patch).mean((2, 4)).flatten(1)
     weight = 1 + foreground * cover
     weight = weight / weight.mean()
+    labels = label(scenes, world, rows, columns).to(device)
     batches, start = [], 0
     for group, ids, lengths in drafts:
         part = slice(start, start + len(group))
         start += len(group)
         ids_tensor, lengths_tensor = torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device)
-        batches.append(Batch(ids_tensor, lengths_tensor, patches[part], weight[part], where))
+        batches.append(Batch(ids_tensor, lengths_tensor, patches[part], weight[part], where, labels.cut(part)))
     return batches
 
 
-_worker: tuple[int, WorldSpec, Pieces] | None = None
+_worker: tuple[int, WorldSpec, Mix, Pieces] | None = None
 
 
 def _end_with_parent() -> None:
@@ -135,20 +140,21 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _start_worker(seed: int, world: WorldSpec, definition: str) -> None:
+def _start_worker(seed: int, world: WorldSpec, mix: Mix, definition: str) -> None:
     """Ctrl-C is the parent's to answer; and a worker ends with its parent, as a killed one closes no queue."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = (seed, world, Pieces(definition))
+    _worker = (seed, world, mix, Pieces(definition))
 
 
 def _work(step: int, batch: int, shape: tuple[int, int]) -> Drafts:
     assert _worker is not None
-    seed, world, pieces = _worker
+    seed, world, mix, pieces = _worker
     rows, columns = shape
     size = (64 * columns // min(shape), 64 * rows // min(shape))
-    return draft(seed, step, replace(world, aspects=((size, 1.0),)), pieces, batch)
+    snap = min(shape) if mix.snap else 0
+    return draft(seed, step, replace(world, aspects=((size, 1.0),), snap=snap), mix, pieces, batch)
 
 
 class Stream:
@@ -157,15 +163,20 @@ class Stream:
     def __init__(self, config: TrainConfig, pieces: Pieces, workers: int, ahead: int = 4):
         self.config, self.workers, self.ahead = config, workers, ahead
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the workers are the parallelism
-        self._pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (config.seed, world_of(config), pieces.definition))
+        given = (config.seed, world_of(config), MIXES[config.mix], pieces.definition)
+        self._pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, given)
 
-    def steps(self, start: int, stage: Stage) -> Iterator[tuple[int, Drafts]]:
+    def job(self, step: int, stage: Stage) -> Callable[[], Any]:
+        """What a worker does for one step; it gives `Drafts`."""
+        return partial(_work, step, stage.batch, grid_of(self.config, stage, step))
+
+    def steps(self, start: int, stage: Stage) -> Iterator[tuple[int, Any]]:
         """Endless; the caller stops when the stage is over."""
-        waiting: deque[tuple[int, Future[Drafts]]] = deque()
+        waiting: deque[tuple[int, Future[Any]]] = deque()
         step = start
         while True:
             while len(waiting) < self.ahead + self.workers:
-                waiting.append((step, self._pool.submit(_work, step, stage.batch, grid_of(self.config, stage, step))))
+                waiting.append((step, self._pool.submit(self.job(step, stage))))
                 step += 1
             at, future = waiting.popleft()
             yield at, future.result()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 from sayso.world.scene import Item, Relation, Scene
 
+SIZES = (1, 2, 3, 4, 6)  # parts along the side of a snapped item
 Spot = tuple[float, float, float]
 Box = tuple[float, float, float, float]
 
@@ -100,6 +102,37 @@ def row(rng: random.Random, n: int, area: Box, upright: bool = False) -> list[Sp
     if upright:
         return [(x0 + line, y0 + start + k * pitch, size) for k in range(n)]
     return [(x0 + start + k * pitch, y0 + line, size) for k in range(n)]
+
+
+def snapped(scene: Scene, parts: int) -> Scene:
+    """The scene with every upright item moved and resized: of one of SIZES, on lines `parts` to a shorter side.
+
+    Large items stand in the middle, those of half the canvas on every other line. Items grow where there is room, else they
+    shrink. Scenes whose relations would no longer hold or whose items would meet stay as they are.
+    """
+    for slack in (0.95, 0.35):
+        out = replace(scene, items=tuple(i if i.turn else _snapped(i, scene, parts, slack) for i in scene.items))
+        boxes = [box(i, scene.width, scene.height) for i in out.items]
+        apart = all(overlap(a, b) <= 0.1 for k, a in enumerate(boxes) for b in boxes[:k])
+        if apart and all(relation_holds(out, r) for r in out.relations):
+            return out
+    return scene
+
+
+def _snapped(item: Item, scene: Scene, parts: int, slack: float) -> Item:
+    w, h = frame(scene.width, scene.height)
+    side = max(s for s in SIZES if s <= max(1, item.size * parts + slack))
+    left, top = (_line(centre * extent * parts - side / 2, side, round(extent * parts)) for centre, extent in ((item.x, w), (item.y, h)))
+    return replace(item, x=round((left + side / 2) / (w * parts), 4), y=round((top + side / 2) / (h * parts), 4), size=side / parts)
+
+
+def _line(edge: float, side: int, lines: int) -> int:
+    """The line nearest to an edge at which an item of `side` parts may begin on an axis of so many lines."""
+    free = lines - side
+    if side >= 6:
+        return free // 2
+    step = 2 if side == 4 else 1
+    return min(max(round(edge / step) * step, 0), free)
 
 
 def direction(a: Spot, b: Spot) -> str | None:

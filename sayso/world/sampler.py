@@ -19,13 +19,14 @@ from typing import Literal, cast
 from sayso.errors import BadInput, Unknown
 from sayso.world import art, fonts
 from sayso.world.contrast import all_apart
-from sayso.world.layout import Spot, cells, direction, frame, jittered, place_in, row, scattered, spread
+from sayso.world.layout import Spot, cells, direction, frame, jittered, place_in, row, scattered, snapped, spread
 from sayso.world.pools import Pools
 from sayso.world.scene import STYLES, Item, Lettering, Relation, Scene, Style
 from sayso.world.splits import colour_held_out, count_held_out
 from sayso.world.staging import INK, free_colour, letter_colour, pick_background, pick_text
 
 KINDS = ("single", "pair", "several", "count", "colours", "relation", "grid", "lettering", "crowd")
+COVERING = ("inside", "on", "wearing", "holding")
 Aspects = tuple[tuple[tuple[int, int], float], ...]
 Split = Literal["train", "held-out"]
 
@@ -33,6 +34,7 @@ Split = Literal["train", "held-out"]
 @dataclass(frozen=True)
 class WorldSpec:
     """A world to sample from. `kinds`: (name of KINDS, weight). `aspects`: ((width, height) of the design size, weight).
+    `snap`: lay the boxes of upright items on lines so many to the canvas's shorter side, 0 = anywhere (`layout.snapped`).
 
     Raises Unknown or BadInput for what it cannot sample from.
     """
@@ -43,6 +45,7 @@ class WorldSpec:
     kinds: tuple[tuple[str, float], ...]
     aspects: Aspects
     split: Split = "train"
+    snap: int = 0
 
     def __post_init__(self) -> None:
         for what, values, known in (("style", self.styles, STYLES), ("task kind", tuple(k for k, _ in self.kinds), KINDS),
@@ -336,6 +339,8 @@ def _dress(rng: random.Random, spec: WorldSpec, draft: Draft, width: int, height
     r = rng.random
     styles = spec.styles
     style = rng.choice(styles)
+    if style == "line" and any(r.kind in COVERING for r in draft.relations) and len(styles) > 1:
+        style = rng.choice([s for s in styles if s != "line"])  # ink on ink cannot be seen
     mixed = not draft.alike and r() < 0.15
     common = _tint(rng, spec, draft.who[0]) if draft.alike and len(set(draft.who)) == 1 and r() < 0.12 else None
     shaded = r()
@@ -378,7 +383,8 @@ def sample_scene(rng: random.Random, spec: WorldSpec) -> Scene:
     else:
         draft = _single(rng, spec, w, h)
     assert draft is not None
-    return _finish(rng, spec, draft, width, height)
+    scene = _finish(rng, spec, draft, width, height)
+    return snapped(scene, spec.snap) if spec.snap else scene
 
 
 SQUARE: Aspects = (((256, 256), 1.0),)

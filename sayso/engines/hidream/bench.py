@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--against", choices=AGAINST, default="diffusers", help="what to measure beside ours; plain is our own slow twin")
     add("--dtype", choices=("float32", "bfloat16", "both"), default="both", help="default: both on a CPU, bfloat16 on a graphics card")
     add("--device", help="cpu or cuda; default: the best there is")
+    add("--bits", choices=("fp8", "int8", "int4"), help="of our weights; default: those of --dtype")
     add("--case", metavar="WORDS", help="only cases whose names hold these words")
     add("--rounds", type=int, default=5, help="the best of so many counts; default 5")
     add("--threads", type=int, help="of the CPU; default: all")
@@ -70,7 +71,12 @@ def table(run: dict[str, Any]) -> str:
         cells = [row["case"], row["rows"], row["patches"], row["padding"], f"{row['prepare']:.3g}",
                  *(f"{row['seconds'][name]:.4g}" for name in own), f"{row['tflops']:.3g}"]
         for name in others:
-            cells += [f"{row['seconds'][name]:.4g}", f"{ratio(row, name):.2f} ×", f"{request_ratio(row, name):.2f} ×", f"{row['apart'][name]:.1e}"]
+            cells += [
+                f"{row['seconds'][name]:.4g}",
+                f"{ratio(row, name):.2f} ×",
+                f"{request_ratio(row, name):.2f} ×",
+                f"{row['apart'][name]:.1e}",
+            ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
@@ -129,9 +135,12 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     kinds = ["bfloat16"] if device.type == "cuda" else ["float32", "bfloat16"] if args.dtype == "both" else [args.dtype]
     against = {"both": ("diffusers", "plain"), "nothing": ()}.get(args.against, (args.against,))
-    runs = [speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights) for kind in kinds]
+    if args.bits and "plain" in against:
+        raise CannotDo("the slow twin has no weights of few bits; leave --bits out or take --against diffusers")
+    runs = [speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights, args.bits)
+            for kind in kinds]
     words = [f"--size {args.size} --random-weights" if args.weights is None else "--weights DIR", f"--against {args.against}",
-             *(["--compile"] if args.compiled else [])]
+             *(["--compile"] if args.compiled else []), *([f"--bits {args.bits}"] if args.bits else [])]
     if args.write is not None:
         write(args.write, runs, f"sayso bench hidream {' '.join(words)}")
     print(json.dumps(runs) if args.json else "\n\n".join(table(one) for one in runs))

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from sayso.engines.hidream import loop, schedules, weights
+from sayso.engines.hidream import loop, placing, schedules, weights
 from sayso.engines.hidream.encoders import Words
 from sayso.errors import BadInput, CannotDo
-from sayso.models import sparse_names, sparse_plain
+from sayso.models import lowbits, sparse_names, sparse_plain
 from sayso.models.sparse_dit import HIDREAM, SparseDiT, SparseSpec, padding
 
 TINY = SparseSpec(channels=16, patch=2, double=1, single=1, heads=2, head_width=32, t5_width=32, llama_width=32, pooled_width=32, experts=4,
@@ -197,8 +197,8 @@ def measure(model: SparseDiT, case: Case, words: int, against: tuple[str, ...], 
 
 
 def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str, ...], compiled: bool, rounds: int, only: str | None,
-        path: Path | None) -> dict[str, Any]:
-    """All cases of a size. `path`: a transformer to measure instead of random weights; `only`: cases whose names hold this.
+        path: Path | None, bits: lowbits.Kind | None = None) -> dict[str, Any]:
+    """All cases of a size. `path`: a transformer to measure instead of random weights; `only`: cases whose names hold this; `bits`: of ours.
 
     Raises BadInput when no case is left, BadWeights or CannotDo.
     """
@@ -207,8 +207,11 @@ def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str,
     if not chosen:
         raise BadInput(f'no case holds "{only}"; the cases are: ' + "; ".join(case.name for case in cases(model.spec)))
     other = theirs(model) if "diffusers" in against else None
+    parameters = sum(p.numel() for p in model.parameters())
+    if bits is not None:
+        lowbits.convert(model, placing.heavy(model), bits, device)
     rows = [measure(model, case, WORDS[size], against, compiled, rounds, other) for case in chosen]
-    return {"size": size, "parameters": sum(p.numel() for p in model.parameters()), "dtype": str(dtype).removeprefix("torch."),
+    return {"size": size, "parameters": parameters, "dtype": str(dtype).removeprefix("torch.") + (f", ours in {bits}" if bits else ""),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU", "threads": torch.get_num_threads(),
             "compiled": compiled, "torch": torch.__version__, "words": WORDS[size],
             "memory": torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None, "rows": rows}

@@ -13,12 +13,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from sayso.world.judge.lettering import cover
-from sayso.world.judge.seen import Seen, SeenLine
+from sayso.world.judge.seen import Seen
 
 TALL = 48  # samples over the line's height
 MATCH = 0.945  # least Dice similarity of each letter; one wrong letter of a like shape (O, Q) comes to 0.92
 ASPECT = 0.12  # how far the proportions of the two lines may differ
+REACH = 0.045  # letters nearer to each other than this share of the picture belong to one heap
+STRAY = 0.12  # how far a pixel's colour may lie beside the way from the background to the ink
 
 
 @lru_cache(maxsize=512)
@@ -53,13 +54,12 @@ def _fit(image: np.ndarray, width: int) -> np.ndarray:
     return np.asarray(small, np.float32) / 255
 
 
-def likeness(seen: Seen, line: SeenLine, text: str, font: str) -> float:
-    """Least Dice similarity of a letter of `text` in `font` to what stands in its place; 0 where the proportions differ."""
+def likeness(found: np.ndarray, text: str, font: str) -> float:
+    """Least Dice similarity of a letter of `text` in `font` to the ink [h, w] in its place; 0 where the proportions differ."""
     drawn = _drawn(font, text)
     if drawn is None:
         return 0.0
     ink, ends = drawn
-    found = cover(seen, line, 0.2)
     y, x = np.nonzero(found > 0.5)
     if len(x) < 8:
         return 0.0
@@ -80,8 +80,36 @@ def likeness(seen: Seen, line: SeenLine, text: str, font: str) -> float:
     return least
 
 
-def matches(seen: Seen, line: SeenLine, text: str) -> bool:
-    """Whether the line shows that text in one of the world's faces."""
+def matches(found: np.ndarray, text: str) -> bool:
+    """Whether ink [h, w] in 0..1 shows that text in one of the world's faces."""
     from sayso.world import fonts
 
-    return any(likeness(seen, line, text, font) >= MATCH for font in fonts.FONTS)
+    return any(likeness(found, text, font) >= MATCH for font in fonts.FONTS)
+
+
+def stands(seen: Seen, text: str, colour: str) -> bool:
+    """Whether the text is written anywhere in that colour ("#rrggbb"): heaps of its ink are compared, one after the other.
+
+    For lettering that the first look took for something else: a brush stroke for a thing, a joined script for a drawing.
+    """
+    ink = _inked(seen, colour)
+    bold = ink > 0.5
+    reach = max(3, round(REACH * min(ink.shape)))
+    heaps, _ = ndimage.label(ndimage.binary_dilation(bold, np.ones((reach, reach), bool)))
+    for index, place in enumerate(ndimage.find_objects(heaps), 1):
+        mine = np.where(heaps[place] == index, ink[place], 0)
+        if mine.shape[0] >= 0.06 * ink.shape[0] and matches(mine, text):
+            return True
+    return False
+
+
+def _inked(seen: Seen, colour: str) -> np.ndarray:
+    """How much of every pixel is ink of that colour over the background, [H, W] in 0..1; other colours count as none."""
+    height, width = seen.pixels.shape[:2]
+    rgba = seen.pixels.astype(np.float32) / 255
+    field = Image.fromarray((seen.background.field * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
+    behind = np.asarray(field, np.float32) / 255
+    towards = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32) / 255 - behind
+    away = rgba[..., :3] * rgba[..., 3:] + behind * (1 - rgba[..., 3:]) - behind
+    share = np.clip((away * towards).sum(-1) / np.maximum((towards**2).sum(-1), 1e-3), 0, 1)
+    return np.where(np.abs(away - share[..., None] * towards).max(-1) < STRAY, share, 0)

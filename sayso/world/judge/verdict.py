@@ -279,7 +279,8 @@ class Check:
             wanted = lettering.plain(line.text)
             ways = {*read, " ".join(read), "".join(read)}
             right = wanted in ways or wanted in {way.strip(lettering.SPECKS) for way in ways}
-            right = right or any(glyphs.matches(self.seen, at, line.text) for at in self.seen.lines)
+            right = right or any(glyphs.matches(lettering.cover(self.seen, at, 0.2), line.text) for at in self.seen.lines)
+            right = right or glyphs.stands(self.seen, line.text, line.colour)
             facts.append(Fact("lettering", line.text, right, "" if right else "word",
                               f"it reads {' / '.join(repr(t) for t in read) or 'nothing'}" + ("" if right else f", not {line.text!r}")))
         return facts

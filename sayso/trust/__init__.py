@@ -1,0 +1,1 @@
+"""Policy, provenance, an invisible mark, look-up of copies: pixels and dictionaries only"""
