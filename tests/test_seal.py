@@ -141,9 +141,7 @@ def edited(sealer: Sealer, *parents: Parent) -> bytes:
 
 def test_an_edit_carries_its_parent_and_its_references(sealer: Sealer) -> None:
     before, other = sealer.seal(CARD, RECORD, "jpeg", None).data, sealer.seal(CARD, RECORD, "webp", None).data
-    data = edited(
-        sealer, Parent(before, "parentOf", "before.jpg"), Parent(other, "componentOf", "hat.webp"), Parent(other, "inputTo", "mood.webp")
-    )
+    data = edited(sealer, Parent(before, "parentOf", "before.jpg"), Parent(other, "componentOf", "hat.webp"), Parent(other, "inputTo", "mood.webp"))
     read = provenance.read(data, sealer.identity)
     assert read.state == "trusted" and read.steps[0].actions == ("c2pa.opened", "c2pa.edited", "c2pa.placed", "c2pa.watermarked.bound")
     assert COMPOSITE in json.dumps(read.raw) and {step.relation for step in read.steps[1:]} == {"parentOf", "componentOf"}
@@ -159,11 +157,7 @@ def test_a_picture_drawn_from_references_is_created_from_them(sealer: Sealer) ->
 def test_a_strangers_manifest_is_kept_and_found_behind_ours(sealer: Sealer, stranger: Sealer) -> None:
     theirs = stranger.seal(CARD, RECORD, "png", None).data
     read = provenance.read(edited(sealer, Parent(theirs, "parentOf", "theirs.png")), sealer.identity)
-    assert (
-        read.state == "trusted"
-        and len(read.steps) == 2
-        and read.steps[1].label == provenance.read(theirs, stranger.identity).steps[0].label
-    )
+    assert read.state == "trusted" and len(read.steps) == 2 and read.steps[1].label == provenance.read(theirs, stranger.identity).steps[0].label
     assert not any(one.kind == "broken parent" for one in verify.manifests(read))
 
 
@@ -223,10 +217,8 @@ def counted() -> Iterator[tuple[str, list[str]]]:
 def test_a_remote_manifest_is_never_fetched(sealer: Sealer, counted: tuple[str, list[str]]) -> None:
     url, hits = counted
     out = io.BytesIO()
-    xmp = (
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-        f'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{url}/manifest.c2pa"/></rdf:RDF></x:xmpmeta>'
-    )
+    xmp = (f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+           f'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{url}/manifest.c2pa"/></rdf:RDF></x:xmpmeta>')
     Image.fromarray(CARD.pixels[..., :3]).save(out, "JPEG", xmp=xmp.encode())
     assert provenance.read(out.getvalue(), sealer.identity).state == "remote"
     assert "remote manifest" in kinds(out.getvalue(), sealer)

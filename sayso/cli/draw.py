@@ -91,11 +91,7 @@ class Gate:
         self.pass_("output", ask, event.picture)
         origin = event.picture.origin
         settings = {"steps": ask.steps, "guidance": ask.guidance, "style": ask.style, "background": ask.background, "finish": ask.finish}
-        given = {
-            name: value
-            for name, value in ({**settings, **origin}).items()
-            if value is not None and name not in ("engine", "weights", "seed")
-        }
+        given = {name: value for name, value in ({**settings, **origin}).items() if value is not None and name not in ("engine", "weights", "seed")}
         prompt = "\n".join(part.text for message in ask.messages for part in message.parts)  # type: ignore[union-attr]
         record = Record("created", str(origin.get("engine", engine)), str(origin.get("weights", "")), event.seed, prompt, given)
         return self.sealer.seal(event.picture, record, suffix, None).data

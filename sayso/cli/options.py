@@ -137,13 +137,7 @@ def take(parser: argparse.ArgumentParser) -> None:
     """The options of `sayso draw`."""
     add = parser.add_argument
     add("prompt", metavar="PROMPT", help="what to draw, in English or Chinese; in quotes")
-    add(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=output,
-        help="file (.png, .webp, .jpg, .avif, .gif) or folder to write to; default: named by prompt",
-    )
+    add("-o", "--output", metavar="FILE", type=output, help="file (.png, .webp, .jpg, .avif, .gif) or folder to write to; default: named by prompt")
     add("--size", metavar="WxH", type=size, help=f"pixels; multiples of {MULTIPLE} from {SMALLEST} to {LARGEST}; default: the engine's own")
     add("--seed", type=seed, default=0, help='whole number or "random"; same seed, same picture; default 0')
     add("--steps", type=whole("steps", 1, 200), help="1 to 200; default: the engine's own")

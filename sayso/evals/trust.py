@@ -210,27 +210,10 @@ def as_json(report: Report) -> dict[str, object]:
     harms = list(next(iter(report.rows.values())))
     sums = {harm: total(report, harm) for harm in harms}
     return {
-        "found": {
-            harm: {
-                "n": row.n,
-                "either": row.either,
-                "interval": wilson(row.either, row.n),
-                "mark": row.mark,
-                "look": row.look,
-                "wrong": row.wrong,
-                "seconds": round(row.seconds / row.n, 4),
-            }
-            for harm, row in sums.items()
-        },
+        "found": {harm: {"n": row.n, "either": row.either, "interval": wilson(row.either, row.n), "mark": row.mark, "look": row.look,
+                         "wrong": row.wrong, "seconds": round(row.seconds / row.n, 4)} for harm, row in sums.items()},
         "kinds": {kind: {harm: row.either for harm, row in by.items()} for kind, by in report.rows.items()},
-        "psnr": report.psnr,
-        "seal_seconds": report.seal_seconds,
-        "added_bytes": report.added,
-        "sure": report.sure,
-        "unmarked": report.unmarked,
-        "unmarked_thorough": report.unmarked_thorough,
-        "wrong_marks": report.wrong_marks,
-        "wrong_looks": report.wrong_looks,
-        "lookup_ms": report.lookup_ms,
-        "lookup_entries": report.lookup_entries,
+        "psnr": report.psnr, "seal_seconds": report.seal_seconds, "added_bytes": report.added, "sure": report.sure, "unmarked": report.unmarked,
+        "unmarked_thorough": report.unmarked_thorough, "wrong_marks": report.wrong_marks, "wrong_looks": report.wrong_looks,
+        "lookup_ms": report.lookup_ms, "lookup_entries": report.lookup_entries,
     }

@@ -32,9 +32,7 @@ class Audit:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise CannotWrite(
-                f'the audit log "{self.path}" cannot be written ({error.strerror}); set SAYSO_HOME to another folder'
-            ) from error
+            raise CannotWrite(f'the audit log "{self.path}" cannot be written ({error.strerror}); set SAYSO_HOME to another folder') from error
 
     def lines(self) -> Iterator[dict[str, object]]:
         """What was written, oldest first."""

@@ -169,9 +169,7 @@ def _own(settings: Settings, secret: bytes, root: bytes, anchors: bytes) -> Iden
         raise SaysoError(f'"{settings.key}" holds no readable key ({error}); give an unencrypted PEM key') from error
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
-        raise SaysoError(
-            f'the key "{settings.key}" does not belong to the first certificate of "{settings.certificate}"; put the leaf first'
-        )
+        raise SaysoError(f'the key "{settings.key}" does not belong to the first certificate of "{settings.certificate}"; put the leaf first')
     return Identity(chain, _key_pem(key), None, settings.algorithm, root, anchors, secret)  # type: ignore[arg-type]
 
 

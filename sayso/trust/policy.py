@@ -42,9 +42,7 @@ class Found:
 class RulePolicy:
     """Our own policy. `reasoner`: None = rules alone. `young`: the installation is for people under 18."""
 
-    def __init__(
-        self, book: Rulebook, audit: Audit | None, eyes: Eyes | None = None, reasoner: Reasoner | None = None, young: bool = False
-    ):
+    def __init__(self, book: Rulebook, audit: Audit | None, eyes: Eyes | None = None, reasoner: Reasoner | None = None, young: bool = False):
         self.book, self.audit, self.eyes, self.reasoner, self.young = book, audit, eyes or Eyes(), reasoner, young
 
     def judge(self, stage: Stage, ask: Ask, plan: Plan | None, drawn: Picture | None, moderation: str) -> Verdict:

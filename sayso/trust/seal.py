@@ -85,9 +85,7 @@ class Sealer:
                 return (*provenance.sign(data, media, told, ingredients, identity, server, sidecar), True)
             except SaysoError as error:
                 if self.settings.timestamps_required == "yes":
-                    raise SaysoError(
-                        f"no timestamp could be had from {server}, and one is required; the picture was not given out"
-                    ) from error
+                    raise SaysoError(f"no timestamp could be had from {server}, and one is required; the picture was not given out") from error
                 self.audit.write("timestamp failed", {"server": server, "reason": str(error)})
         return (*provenance.sign(data, media, told, ingredients, identity, None, sidecar), False)
 
