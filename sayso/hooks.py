@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pluggy
 
@@ -15,13 +16,29 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 @dataclass(frozen=True)
+class Fit:
+    """One way of running an engine on this machine. `way`: load options as a person writes them, "" = none.
+
+    `seconds`: for one picture, an estimate; `why`: what decides, as a clause.
+    """
+
+    way: str
+    fits: bool
+    seconds: float | None
+    why: str
+
+
+@dataclass(frozen=True)
 class EngineInfo:
     """One row of the table of engines; making it must be cheap, so that a list of engines loads no model.
 
     `load`: device ("cpu", "cuda" or None = choose) → the engine; raises BadWeights or CannotDo.
     `missing`: what keeps it from being loaded here, as a clause for a person, or None when it is ready.
     `knows`: slugs of the drawn world's concepts that it was trained on; None for an engine without such a list.
-    `prompt_limit`: characters of one prompt.
+    `prompt_limit`: characters of one prompt. `options`: names of `Ask.options` that it knows; one that knows "quality" gets
+    a quality as it was asked for, others get it as a number of steps.
+    `tune`: device, folder of weights (None = the usual one), load options → the engine, for one that has such; raises as `load`.
+    `load_options`: the names `tune` knows → what each does. `fit`: ways of running it here, measured and told.
     """
 
     name: str
@@ -31,6 +48,10 @@ class EngineInfo:
     missing: Callable[[], str | None]
     knows: Callable[[], frozenset[str]] | None = None
     prompt_limit: int = 4000
+    options: frozenset[str] = frozenset()
+    tune: Callable[[str | None, Path | None, Mapping[str, object]], Engine] | None = None
+    load_options: Mapping[str, str] = field(default_factory=dict)
+    fit: Callable[[], list[Fit]] | None = None
 
 
 class Hooks:

@@ -15,15 +15,15 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sayso"
 
 
-def models() -> Path:
-    """Folder for fetched checkpoints; `SAYSO_MODELS` moves it."""
-    if chosen := os.environ.get("SAYSO_MODELS"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sayso" / "models"
-
-
 def home() -> Path:
     """Folder for what must not be lost: keys, the log of pictures, conversations; `SAYSO_HOME` moves it."""
     if chosen := os.environ.get("SAYSO_HOME"):
         return Path(chosen)
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sayso"
+
+
+def models() -> Path:
+    """Folder for fetched checkpoints; `SAYSO_MODELS` moves it."""
+    if chosen := os.environ.get("SAYSO_MODELS"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sayso" / "models"

@@ -81,6 +81,7 @@ def replace_case(case: speed.Case, **change: Any) -> speed.Case:
         (("--random-weights", "--size", "tiny", "--case", "nothing"), "no case holds"),
         (("--weights", "nowhere"), "not a folder"),
         (("--random-weights", "--compile", "--dtype", "float32"), "bfloat16"),
+        (("--random-weights", "--bits", "int8", "--against", "plain"), "slow twin"),
     ],
 )
 def test_what_cannot_be_measured(sayso: Sayso, words: tuple[str, ...], says: str) -> None:

@@ -14,12 +14,14 @@ import pytest
 import torch
 from conftest import Ran
 from hidream_tiny import CONFIG, Loaded, ask, drew, make_folder, near, noise_picture, random_model, released
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sayso.engines import registry
-from sayso.engines.hidream import engine, placing, variants, weights
+from sayso.engines import checkpoints, registry
+from sayso.engines.hidream import engine, placing, settings, variants, weights
 from sayso.engines.hidream.encoders import Words
+from sayso.engines.machine import Machine
 from sayso.errors import BadWeights, CannotDo, SaysoError, Unknown
 from sayso.models import sparse_names
 from sayso.models.sparse_dit import SparseDiT, SparseSpec
@@ -272,11 +274,22 @@ def test_unknown_settings_are_refused(folder: Path, given: dict[str, Any], says:
 def test_the_table_of_engines_knows_them(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`sayso pull` and the command line find them by name; a folder at their place makes them ready."""
     monkeypatch.setenv("SAYSO_MODELS", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     row = registry.info("hidream-i1-dev")
-    assert "not at" in (row.missing() or "") and registry.info("hidream-e1.1").abilities == {Ability.EDIT}
-    (tmp_path / "hidream-i1-dev").symlink_to(folder)
-    assert row.missing() is None and row.load("cpu").name == "hidream-i1-dev"
-    assert all(download.patterns for variant in variants.VARIANTS.values() for download in variants.downloads(variant))
+    assert "sayso pull" in (row.missing() or "") and registry.info("hidream-e1.1").abilities == {Ability.EDIT}
+    assert (
+        row.tune is not None
+        and row.tune("cpu", folder, {"dtype": "float32", "quantise": "int8", "compile": "off"}).name == "hidream-i1-dev"
+    )
+    for wrong, says in (({"quantise": "int2"}, "int2"), ({"compile": "maybe"}, "maybe"), ({"dtyp": "float32"}, "dtype")):
+        with pytest.raises(SaysoError, match=says):
+            row.tune("cpu", folder, wrong)
+    assert variants.VARIANTS.keys() == {name for name in checkpoints.TABLE if name.startswith("hidream")}
+    snapshot = tmp_path / "cache" / "models--HiDream-ai--HiDream-I1-Full" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    assert checkpoints.folder("hidream-i1-full", None) == snapshot
+    with pytest.raises(BadWeights):  # what I1 brings is not all of E1.1
+        checkpoints.folder("hidream-e1.1", None)
     with pytest.raises(Unknown):
         variants.named("hidream-i2")
 
@@ -289,18 +302,39 @@ def test_names_of_this_model_only() -> None:
     assert isinstance(weights.empty(replace(spec, single=2, llama_layers=(0, 1, 1)), torch.device("cpu"), torch.bfloat16), SparseDiT)
 
 
-def test_the_command_line_draws_with_it(sayso: Callable[..., Ran], tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the folder of fetched models to a file; weights that are damaged or missing get one sentence and the code 3."""
+@pytest.mark.parametrize(
+    "machine", [Machine(32 << 30, None, 0, (0, 0), 1e12, 1e10), Machine(200 << 30, "a card", 139 << 30, (9, 0), 8e14, 25e9)]
+)
+def test_what_fits_is_told(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
+    monkeypatch.setattr("sayso.engines.machine.look", lambda: machine)
+    rows = {fit.way: fit for fit in settings.ways(variants.DEV)}
+    assert len(rows) == 12 and all((fit.seconds is not None) == fit.fits and fit.why for fit in rows.values())
+    assert rows[""].fits == rows["quantise=fp8"].fits == rows["offload=blocks"].fits == (machine.card is not None)
+    assert rows["quantise=int4 offload=text"].fits
+
+
+def test_the_command_line_draws_and_edits_with_it(
+    sayso: Callable[..., Ran], tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From weights to files; options reach the engine; damaged or missing weights get one sentence and the code 3."""
     monkeypatch.setenv("SAYSO_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    dev = ("--engine", "hidream-i1-dev", "--weights", str(folder))
     absent = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "-o", "a.png")
-    assert absent.code == 3 and "not at" in absent.err
-    shutil.copytree(folder, tmp_path / "models" / "hidream-i1-dev")
-    ran = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "-o", "a.png", "--size", "160x96", "--steps", "2", "--json")
+    assert absent.code == 3 and "sayso pull hidream-i1-dev" in absent.err
+    ran = sayso("draw", "a red fox", *dev, "-o", "a.png", "--size", "160x96", "--steps", "2", "--as-released", "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["engine"] == "hidream-i1-dev" and (tmp_path / "a.png").stat().st_size > 1000
-    wrong = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "-o", "b.png", "--size", "1024x64")
-    assert wrong.code == 2 and "too oblong" in wrong.err
-    file = next((tmp_path / "models" / "hidream-i1-dev" / "transformer").glob("*.safetensors"))
+    edit = sayso("edit", "make it blue", "a.png", "--engine", "hidream-e1.1", "--weights", str(folder), "-o", "b.png", "--steps", "3",
+                 "--option", "refine=0.4", "--option", "dtype=float32")
+    assert edit.code == 0, edit.err
+    assert Image.open(tmp_path / "b.png").size == (160, 96)
+    for words, code, says in ((("--size", "1024x64"), 2, "too oblong"), (("--option", "refine=1"), 2, "unknown option"),
+                              (("--option", "llama=nowhere"), 3, "accept it at meta-llama")):
+        wrong = sayso("draw", "a red fox", *dev, "-o", "c.png", *words)
+        assert wrong.code == code and says in wrong.err and len(wrong.err.strip().splitlines()) == 1, wrong.err
+    shutil.copytree(folder, tmp_path / "cut")
+    file = next((tmp_path / "cut" / "transformer").glob("*.safetensors"))
     file.write_bytes(file.read_bytes()[:-8])
-    cut = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "-o", "b.png")
-    assert cut.code == 3 and "should have" in cut.err and not (tmp_path / "b.png").exists()
+    cut = sayso("draw", "a red fox", "--engine", "hidream-i1-dev", "--weights", "cut", "-o", "c.png")
+    assert cut.code == 3 and "should have" in cut.err and not (tmp_path / "c.png").exists()

@@ -26,8 +26,11 @@ class Command:
 
 COMMANDS = (
     Command("draw", "draw a picture from words", "sayso.cli.draw"),
+    Command("edit", "change a picture, or make one from several, in words", "sayso.cli.edit"),
+    Command("ask", "ask a question, about pictures or without any", "sayso.cli.ask"),
     Command("concepts", "what the model knows, searchable in English and Chinese", "sayso.cli.concepts"),
     Command("engines", "the engines that are installed and what each can do", "sayso.cli.engines"),
+    Command("pull", "fetch the weights of a published model", "sayso.cli.pull"),
     Command("verify", "what can be told about a picture's file: manifests, mark, look-alikes", "sayso.cli.verify"),
     Command("policy", "what is not drawn, and how a prompt fares", "sayso.cli.policy"),
     Command("train", "train a model in the drawn world", "sayso.training.run"),
@@ -38,6 +41,7 @@ COMMANDS = (
     Command("eval trust", "how well copies are found again after what happens to pictures", "sayso.evals.trust"),
     Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),
     Command("bench hidream", "seconds per step of HiDream, beside diffusers in the same run", "sayso.engines.hidream.bench"),
+    Command("bench bagel", "seconds per picture and per step, FLOP/s and memory, beside a plain schedule", "sayso.evals.bagel_speed"),
 )
 INTERRUPTED = 130
 

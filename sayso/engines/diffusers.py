@@ -380,6 +380,15 @@ def load(folder: Path, device: str | None = None, *, dtype: str | None = None, o
     return wrap(pipeline, torch.device(chosen), _named(where))
 
 
+def open_engine(device: str | None, weights: Path, options: Mapping[str, object]) -> DiffusersEngine:
+    """As `load`, from options as a person writes them."""
+    for name in options:
+        if name not in ("dtype", "offload"):
+            raise Unknown('load option of the engine "diffusers"', name, ("dtype", "offload"))
+    text = {name: str(value) for name, value in options.items()}
+    return load(weights, device, dtype=text.get("dtype"), offload=text.get("offload", "none"))
+
+
 def _named(folder: Path) -> str:
     """SHA-256 over the names and sizes of the weights' files and the pipeline's description."""
     import hashlib

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pluggy
 
-from sayso import hooks, paths
-from sayso.engines import header
+from sayso import hooks
+from sayso.engines import checkpoints, header
+from sayso.engines.hidream import settings as hidream
 from sayso.engines.hidream import variants
 from sayso.errors import BadInput, Unknown
-from sayso.hooks import EngineInfo, hookimpl
+from sayso.hooks import EngineInfo, Fit, hookimpl
 from sayso.types import Ability, Engine
 
 DEFAULT = "pocket"
@@ -38,33 +40,44 @@ def _load_fake(device: str | None) -> Engine:
     return fake.load(device)
 
 
-def _hidream(variant: variants.Variant) -> EngineInfo:
-    """The row of one HiDream model; its folder is where models are fetched to."""
-
-    def load(device: str | None) -> Engine:
-        from sayso.engines.hidream import engine
-
-        return engine.load(paths.models() / variant.name, device, variant=variant.name)
-
-    def missing() -> str | None:
-        return _not_here(paths.models() / variant.name) or variants.no_libraries()
-
-    return EngineInfo(variant.name, variant.summary, frozenset({Ability.EDIT if variant.edits else Ability.DRAW}), load, missing)
-
-
-def _load_diffusers(device: str | None) -> Engine:
+def _load_diffusers(device: str | None, weights: Path | None = None, options: Mapping[str, object] | None = None) -> Engine:
     import sayso.engines.diffusers as pipelines
 
-    return pipelines.load(Path(os.environ["SAYSO_DIFFUSERS"]), device)
+    return pipelines.open_engine(device, weights or Path(os.environ.get("SAYSO_DIFFUSERS") or "."), options or {})
 
 
 def _diffusers_missing() -> str | None:
-    folder = os.environ.get("SAYSO_DIFFUSERS")
-    return _not_here(Path(folder)) or variants.no_libraries() if folder else "no pipeline is named; put its folder into SAYSO_DIFFUSERS"
+    named = os.environ.get("SAYSO_DIFFUSERS")
+    return variants.no_libraries() if named else "no pipeline is named; give its folder with --weights or SAYSO_DIFFUSERS"
 
 
-def _not_here(folder: Path) -> str | None:
-    return None if folder.exists() else f"its weights are not at {folder}"
+def _load_bagel(device: str | None, weights: Path | None = None, options: Mapping[str, object] | None = None) -> Engine:
+    from sayso.engines.bagel import load
+
+    return load.load(device, weights, options)
+
+
+def _fit_bagel() -> list[Fit]:
+    from sayso.engines.bagel import fit
+
+    return fit.ways()
+
+
+def _bagel() -> EngineInfo:
+    from sayso.engines.bagel import settings
+
+    return EngineInfo(
+        name="bagel",
+        summary="BAGEL-7B-MoT: draws, edits, answers questions and thinks first; wants a graphics card",
+        abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.REFERENCES, Ability.ASK, Ability.THINK}),
+        load=_load_bagel,
+        missing=lambda: checkpoints.missing("bagel"),
+        prompt_limit=32_000,
+        options=frozenset(settings.OPTIONS),
+        tune=_load_bagel,
+        load_options=settings.LOAD_OPTIONS,
+        fit=_fit_bagel,
+    )
 
 
 class BuiltIn:
@@ -88,13 +101,17 @@ class BuiltIn:
                 load=_load_fake,
                 missing=lambda: None,
             ),
-            *map(_hidream, variants.VARIANTS.values()),
+            _bagel(),
+            *map(hidream.info, variants.VARIANTS.values()),
             EngineInfo(
                 name="diffusers",
                 summary="any pipeline of the diffusers library on disk; what it can do is found out when it is loaded",
                 abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.VIDEO}),
                 load=_load_diffusers,
                 missing=_diffusers_missing,
+                options=frozenset({"negative", "strength", "true_cfg_scale", "max_sequence_length", "guidance_rescale", "eta"}),
+                tune=_load_diffusers,
+                load_options={"dtype": "float32, float16 or bfloat16", "offload": "none, model or layers: what waits on the host"},
             ),
         ]
 

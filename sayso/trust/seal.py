@@ -21,7 +21,7 @@ from sayso.types import Picture, Record, Sealed
 
 @dataclass(frozen=True)
 class Parts:
-    """A sealed picture in pieces. `store`: its manifests, for keeping beside the file. `marked`: its mark can be read again."""
+    """A sealed picture in pieces. `store`: its manifests, for keeping beside the file. `marked`: its mark survives a recompression."""
 
     sealed: Sealed
     store: bytes
@@ -63,14 +63,13 @@ class Sealer:
         value = self.log.reserve(digest, identity.secret)
         looks = fingerprint.looks(pixels)
         marked = watermark.embed(pixels, value, watermark_key(identity), alone=max(look.quality for look in looks) < fingerprint.QUALITY)
-        carries = bool(pixels[..., 3].any()) and min(picture.width, picture.height) >= watermark.SMALLEST
         data = formats.encode(marked.pixels, kind, quality, formats.notes(record))
-        signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if carries else None, identity, sidecar)
+        signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if marked.readable else None, identity, sidecar)
         made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         entry = Entry(value, digest, made, record.engine, record.weights, str(record.seed), record.action, kind, picture.width,
                       picture.height, salted(record.prompt, identity.secret), stamped)
         self.log.add(entry, looks)
-        return Parts(Sealed(signed, entry.id, formats.MEDIA_TYPES[kind]), store, carries and marked.sure, stamped)
+        return Parts(Sealed(signed, entry.id, formats.MEDIA_TYPES[kind]), store, marked.sure, stamped)
 
     def _signed(
         self, data: bytes, kind: str, record: Record, mark: str | None, identity: Identity, sidecar: bool
@@ -85,7 +84,8 @@ class Sealer:
                 return (*provenance.sign(data, media, told, ingredients, identity, server, sidecar), True)
             except SaysoError as error:
                 if self.settings.timestamps_required == "yes":
-                    raise SaysoError(f"no timestamp could be had from {server}, and one is required; the picture was not given out") from error
+                    failed = f"no timestamp could be had from {server}, and one is required; the picture was not given out"
+                    raise SaysoError(failed) from error
                 self.audit.write("timestamp failed", {"server": server, "reason": str(error)})
         return (*provenance.sign(data, media, told, ingredients, identity, None, sidecar), False)
 

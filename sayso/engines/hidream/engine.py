@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sayso.engines import machine
 from sayso.engines.hidream import instructions, loop, placing, request, schedules, sizes, variants, weights
 from sayso.engines.hidream.encoders import TOKENS, Autoencoder, TextEncoders, Words
 from sayso.engines.hidream.schedules import Schedule
@@ -231,6 +232,8 @@ def _fingerprint(path: Path) -> str:
 
 
 def _device(name: str | None) -> torch.device:
+    if name == "mps":
+        raise CannotDo("HiDream runs on NVIDIA cards and on CPUs, not on mps; use cpu")
     chosen = name or ("cuda" if torch.cuda.is_available() else "cpu")
     if chosen.startswith("cuda") and not torch.cuda.is_available():
         raise CannotDo(f"there is no GPU for --device {chosen}; use cpu")
@@ -240,7 +243,7 @@ def _device(name: str | None) -> torch.device:
 def _placing(device: torch.device, bits: str | None, offload: str | None) -> placing.Placing:
     """What was asked for; what was not is chosen by the device's free memory. Raises BadInput."""
     if bits not in (None, "bf16", *lowbits.KINDS):
-        raise BadInput(f'bits "{bits}" is unknown; choose bf16, {", ".join(lowbits.KINDS)}, or leave it out')
+        raise BadInput(f'quantise "{bits}" is unknown; choose bf16, {", ".join(lowbits.KINDS)}, or leave it out')
     if offload not in (None, *placing.OFFLOADS):
         raise BadInput(f'offload "{offload}" is unknown; choose {", ".join(placing.OFFLOADS)}, or leave it out')
     kind = None if bits in (None, "bf16") else cast(lowbits.Kind, bits)
@@ -282,7 +285,7 @@ def load(folder: Path, device: str | None = None, *, variant: str = "hidream-i1-
     lora = None if folder.is_file() else _lora(folder, row)
     weights.check(weights.found(path), weights.read_spec(path), path)  # before anything is loaded
     place, where = _device(device), _placing(_device(device), bits, offload)
-    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(dtype or ("bfloat16" if place.type == "cuda" else _quick()))
+    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(dtype or str(machine.quick_dtype(place)).removeprefix("torch."))
     if kind is None:
         raise BadInput(f'dtype "{dtype}" is unknown; choose float32 or bfloat16')
     if lora is not None and where.bits is not None:
@@ -297,8 +300,3 @@ def load(folder: Path, device: str | None = None, *, variant: str = "hidream-i1-
         raise BadWeights(f"{refiner} is of another size than {folder}; a refiner must be HiDream-I1")
     quick = (place.type == "cuda" and where.offload != "blocks") if compiled is None else compiled
     return HiDreamEngine(row, Parts(model, encoders, autoencoder, second, lora, quick), _fingerprint(path), describer)
-
-
-def _quick() -> str:
-    """bfloat16 where the processor multiplies it quickly."""
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"

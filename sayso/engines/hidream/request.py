@@ -60,12 +60,12 @@ class Request:
 
 
 def _flag(name: str, value: Any) -> bool:
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
     if isinstance(value, bool):
         return value
-    if str(value).lower() not in known:
+    if str(value).lower() not in words:
         raise BadInput(f'the option {name} is "{value}"; write true or false')
-    return known[str(value).lower()]
+    return words[str(value).lower()]
 
 
 def _number(low: float, high: float) -> Callable[[str, Any], float]:
@@ -93,7 +93,7 @@ def _table(name: str, value: Any) -> str:
     return str(value)
 
 
-def _loras(name: str, value: Any) -> tuple[tuple[Path, float], ...]:
+def read_loras(name: str, value: Any) -> tuple[tuple[Path, float], ...]:
     parts = [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)):
         raise BadInput(f"the option {name} is {value!r}; write FILE or FILE:STRENGTH, several with commas")
@@ -111,19 +111,23 @@ def _loras(name: str, value: Any) -> tuple[tuple[Path, float], ...]:
 
 
 READERS: dict[str, Callable[[str, Any], Any]] = {
-    "negative": _words, "exact": _flag, "sigmas": _table, "as_released": _flag, "loras": _loras,
+    "negative": _words, "exact": _flag, "sigmas": _table, "as_released": _flag, "loras": read_loras,
     "picture_guidance": _number(0, GUIDANCE), "clip": _flag, "refine": _number(0, 1), "target": _words,
 }
 EDITS_ONLY = ("picture_guidance", "clip", "refine", "target")
 
 
+def known(variant: Variant) -> list[str]:
+    """Names of the options that a model has."""
+    without = {*(("exact",) if variant.edits else EDITS_ONLY), *(("sigmas",) if variant.sampler == "renoise" else ())}
+    return [name for name in READERS if name not in without]
+
+
 def read_options(given: Mapping[str, object], variant: Variant) -> dict[str, Any]:
     """The options by name, read. Raises BadInput, or Unknown with the nearest name."""
-    without = {*(("exact",) if variant.edits else EDITS_ONLY), *(("sigmas",) if variant.sampler == "renoise" else ())}
-    known = [name for name in READERS if name not in without]
     for name in given:
-        if name not in known:
-            raise Unknown(f'option of the engine "{variant.name}"', name, known)
+        if name not in known(variant):
+            raise Unknown(f'option of the engine "{variant.name}"', name, known(variant))
     return {name: READERS[name](name, value) for name, value in given.items()}
 
 

@@ -88,7 +88,7 @@ def theirs(model: SparseDiT) -> Any:
         raise CannotDo('--against diffusers needs diffusers; install it with: pip install "sayso[big]"') from None
     spec = model.spec
     with torch.device("meta"):
-        other = HiDreamImageTransformer2DModel(
+        other: Any = HiDreamImageTransformer2DModel(
             patch_size=spec.patch,
             in_channels=spec.channels,
             out_channels=spec.channels,

@@ -54,34 +54,6 @@ NEED_LLAMA = (
 )
 
 
-@dataclass(frozen=True)
-class Download:
-    """`patterns`: files of a repository that are needed. `into`: folder for them inside the model's. `gigabytes`: about, on disk.
-    `gated`: a licence has to be accepted first."""
-
-    repository: str
-    patterns: tuple[str, ...]
-    into: str
-    gigabytes: float
-    gated: bool = False
-
-
-_SHARED = ("model_index.json", "scheduler/*", "text_encoder/*", "text_encoder_2/*", "text_encoder_3/*", "tokenizer/*", "tokenizer_2/*",
-           "tokenizer_3/*", "vae/*")
-_LLAMA = Download(LLAMA, ("*.safetensors", "*.json", "tokenizer*"), "llama", 16.1, gated=True)
-_TRANSFORMER = ("transformer/*.json", "transformer/*.safetensors")
-
-
-def downloads(variant: Variant) -> tuple[Download, ...]:
-    """Everything that `load` needs beside each other in one folder."""
-    if variant is E1:  # a LoRA over I1 Full
-        return (Download(FULL.repository, (*_TRANSFORMER, *_SHARED), "", 47.3),
-                Download(E1.repository, ("HiDream-E1-Full.safetensors",), "lora", 0.3), _LLAMA)
-    if variant is E11:  # only a transformer; the rest is I1's
-        return (Download(FULL.repository, _SHARED, "", 13.1), Download(E11.repository, _TRANSFORMER, "", 34.2), _LLAMA)
-    return (Download(variant.repository, (*_TRANSFORMER, *_SHARED), "", 47.3), _LLAMA)
-
-
 def named(name: str) -> Variant:
     """Raises Unknown."""
     if name not in VARIANTS:
