@@ -67,12 +67,12 @@ def ways(variant: Variant) -> list[Fit]:
     rows = []
     for bits in (None, "fp8", "int8", "int4"):
         for offload in placing.OFFLOADS:
-            one = placing.Placing(bits, offload)  # type: ignore[arg-type]
+            one = placing.Placing(bits, offload)
             need = placing.gigabytes(one)
             way = " ".join([*([f"quantise={bits}"] if bits else []), *([f"offload={offload}"] if offload != "none" else [])])
             seconds = PETAFLOP[variant.name] * 1e15 / (here.flops * SHARE)
             if offload == "blocks":
-                seconds = max(seconds, 100 * placing.BLOCKS * placing.SHARE[bits] * 1e9 / here.bandwidth)  # type: ignore[index]
+                seconds = max(seconds, 100 * placing.BLOCKS * placing.SHARE[bits] * 1e9 / here.bandwidth)
             fits, why = need <= free, f"needs {need:.0f} GB on {place}, {free:.0f} GB are free"
             if bits == "fp8" and here.capability != (9, 0):
                 fits, why = False, "FP8 is multiplied here by cards of compute capability 9.0 only"

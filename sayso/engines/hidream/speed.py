@@ -198,7 +198,8 @@ def measure(model: SparseDiT, case: Case, words: int, against: tuple[str, ...], 
 
 def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str, ...], compiled: bool, rounds: int, only: str | None,
         path: Path | None, bits: lowbits.Kind | None = None) -> dict[str, Any]:
-    """All cases of a size. `path`: a transformer to measure instead of random weights; `only`: cases whose names hold this; `bits`: of ours.
+    """All cases of a size. `path`: a transformer to measure instead of random weights; `only`: cases whose names hold this;
+    `bits`: of our weights.
 
     Raises BadInput when no case is left, BadWeights or CannotDo.
     """
