@@ -85,8 +85,8 @@ def block(runs: list[dict[str, Any]], command: str) -> str:
     """What stands between the marks."""
     said = (
         "Seconds of one step of HiDream's transformer: the best of several alternating rounds over the same weights and inputs. "
-        "`once` is what is computed before the loop, `padding` the zero patches that training had (one token here), `step` and `picture` how "
-        "many times faster ours is for a step and for a whole picture, `apart` the relative distance of the results. Made by"
+        "`once` is what is computed before the loop, `padding` the zero patches that training had (one token here), `step` and `picture`"
+        " how many times faster ours is for a step and for a whole picture, `apart` the relative distance of the results. Made by"
     )
     return f"### HiDream\n\n{said} `{command}`.\n\n" + "\n\n".join(table(run) for run in runs) + "\n"
 
