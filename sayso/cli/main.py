@@ -43,6 +43,7 @@ COMMANDS = (
     Command("eval judge", "how right the judge is on pictures whose content is known", "sayso.evals.judge"),
     Command("eval trust", "how well copies are found again after what happens to pictures", "sayso.evals.trust"),
     Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),
+    Command("bench hidream", "seconds per step of HiDream, beside diffusers in the same run", "sayso.engines.hidream.bench"),
     Command("bench bagel", "seconds per picture and per step, FLOP/s and memory, beside a plain schedule", "sayso.evals.bagel_speed"),
     Command("bench server", "pictures per second and waiting times of the server, beside the engine alone", "sayso.server.bench"),
 )

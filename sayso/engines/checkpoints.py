@@ -87,8 +87,9 @@ def folder(name: str, chosen: Path | None) -> Path:
         return chosen
     if (home(name) / MANIFEST).exists():
         return home(name)
-    for snapshot in _cached(TABLE[name].sources[0].repository):
-        return snapshot
+    if sum(not source.gated for source in TABLE[name].sources) == 1:  # a snapshot of one repository is no checkpoint made of several
+        for snapshot in _cached(TABLE[name].sources[0].repository):
+            return snapshot
     if home(name).exists():
         raise BadWeights(f"the weights in {home(name)} are not complete; run `sayso pull {name}` again, it goes on where it stopped")
     raise BadWeights(f"its weights are not here; fetch them with `sayso pull {name}` (about {TABLE[name].gigabytes:g} GB) "

@@ -11,6 +11,8 @@ import pluggy
 
 from sayso import hooks
 from sayso.engines import checkpoints, header
+from sayso.engines.hidream import settings as hidream
+from sayso.engines.hidream import variants
 from sayso.errors import BadInput, Unknown
 from sayso.hooks import EngineInfo, Fit, hookimpl
 from sayso.types import Ability, Engine
@@ -36,6 +38,17 @@ def _load_fake(device: str | None) -> Engine:
     from sayso.engines import fake
 
     return fake.load(device)
+
+
+def _load_diffusers(device: str | None, weights: Path | None = None, options: Mapping[str, object] | None = None) -> Engine:
+    import sayso.engines.diffusers as pipelines
+
+    return pipelines.open_engine(device, weights or Path(os.environ.get("SAYSO_DIFFUSERS") or "."), options or {})
+
+
+def _diffusers_missing() -> str | None:
+    named = os.environ.get("SAYSO_DIFFUSERS")
+    return variants.no_libraries() if named else "no pipeline is named; give its folder with --weights or SAYSO_DIFFUSERS"
 
 
 def _load_bagel(device: str | None, weights: Path | None = None, options: Mapping[str, object] | None = None) -> Engine:
@@ -109,6 +122,17 @@ class BuiltIn:
                 missing=_remote_missing,
                 prompt_limit=32_000,
                 options=frozenset({"quality", "moderation", "extensions"}),
+            ),
+            *map(hidream.info, variants.VARIANTS.values()),
+            EngineInfo(
+                name="diffusers",
+                summary="any pipeline of the diffusers library on disk; what it can do is found out when it is loaded",
+                abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.VIDEO}),
+                load=_load_diffusers,
+                missing=_diffusers_missing,
+                options=frozenset({"negative", "strength", "true_cfg_scale", "max_sequence_length", "guidance_rescale", "eta"}),
+                tune=_load_diffusers,
+                load_options={"dtype": "float32, float16 or bfloat16", "offload": "none, model or layers: what waits on the host"},
             ),
         ]
 
