@@ -4,7 +4,9 @@ VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PIP_ARGS ?=
+MINUTES ?= 2
 ARGS ?=
+MINUTES ?= 2
 override PROMPT := $(value PROMPT)
 export PROMPT
 PIP = $(VENV)/bin/python -m pip install --quiet --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
@@ -15,13 +17,14 @@ $(error say what to draw: make draw PROMPT="a red fox to the left of a blue car,
 endif
 endif
 
-.PHONY: help draw test check toy readme tesseract clean
+.PHONY: help draw test check fuzz toy readme tesseract clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make draw PROMPT="a red fox"   draw a picture into out/ (ARGS="--style line -n 4" adds options of sayso draw)'
 	@echo 'make test                      all tests'
 	@echo 'make check                     style, types, who imports whom, and the README against the disk'
+	@echo 'make fuzz MINUTES=20           made-up requests against a real server, from its OpenAPI document'
 	@echo 'make toy                       the whole pipeline at toy size: train, draw, score (minutes)'
 	@echo 'make readme                    bring the README tree and its table of commands up to date'
 	@echo 'make clean                     remove the environment and the caches'
@@ -38,6 +41,9 @@ check: $(VENV)/.dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/python scripts/readme_tree.py --check
+
+fuzz: $(VENV)/.dev
+	$(VENV)/bin/python scripts/fuzz.py --minutes $(MINUTES)
 
 toy: $(VENV)/.dev
 	PATH="$(abspath $(VENV))/bin:$$PATH" bash runs/cpu.sh
@@ -59,7 +65,7 @@ $(VENV)/.draw: pyproject.toml constraints.txt | $(VENV)/bin/pip
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo 'installing what tests and training need into $(VENV); this takes a minute or two, once' >&2
-	@$(PIP) -e '.[train,dev]'
+	@$(PIP) -e '.[train,serve,dev]'
 	@touch $(VENV)/.draw $@
 
 # Tests of lettering read pictures with Tesseract; they are skipped, with a reason, where it cannot be had.

@@ -9,9 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.server_kit import Served
 
 settings.register_profile("sayso", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("sayso")
@@ -65,3 +69,39 @@ def tesseract() -> str:
     if missing := {"eng", "chi_sim"} - set(known):
         pytest.skip(f"Tesseract lacks the languages {sorted(missing)}")
     return path
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One running server for all tests that leave it as they found it."""
+    from tests.server_kit import Unmarked, serving
+
+    with serving(tmp_path_factory.mktemp("served"), Unmarked()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL that runs for this session, with {} for the database; skips the test where it cannot be had."""
+    from tests import postgres_kit
+
+    with postgres_kit.running() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data.sqlite'}"
+    import secrets
+
+    from sqlalchemy import create_engine, text
+
+    url: str = request.getfixturevalue("postgres")
+    name = f"t{secrets.token_hex(6)}"
+    engine = create_engine(url.format("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.format(name)

@@ -14,6 +14,8 @@ from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.hooks import EngineInfo, hookimpl, manager
 from sayso.types import Ask, Drew, Event, Message, Picture, Preview, Said, Step, Text, Thought
 
+GREEN = Picture(np.full((96, 64, 4), (0, 128, 0, 255), dtype=np.uint8))
+PAINT = (Message("user", (Text("paint it"), GREEN)),)
 FOX = Ask((Message("user", (Text("a red fox"),)),), width=64, height=96)
 
 
@@ -31,7 +33,7 @@ def pixels(**changes: object) -> np.ndarray:
 
 def test_events_come_in_order() -> None:
     kinds = [type(event) for event in events(replace(FOX, think=True, steps=3, count=2))]
-    one = [Step, Step, Preview, Step, Drew]
+    one = [Step, Preview, Step, Preview, Step, Drew]
     assert kinds == [Said, Thought, *one, *one]
     assert Thought not in [type(event) for event in events(FOX)]
 
@@ -65,6 +67,41 @@ def test_a_batch_is_its_seeds_one_by_one() -> None:
         assert np.array_equal(event.picture.pixels, pixels(seed=event.seed))
 
 
+def test_an_edit_keeps_the_size_and_shows_the_picture() -> None:
+    edit = replace(FOX, messages=PAINT, width=None, height=None)
+    card = drawn(edit)[0].picture.pixels
+    assert card.shape == (96, 64, 4) and tuple(card[0, 8]) == (0, 128, 0, 255) != tuple(card[0, 0])
+    other = Picture(GREEN.pixels + 1)
+    more = replace(edit, messages=(Message("user", (Text("paint it"), other, GREEN)),))
+    assert not np.array_equal(drawn(more)[0].picture.pixels, card)
+
+
+def test_a_mask_keeps_what_it_does_not_name() -> None:
+    mask = np.zeros((96, 64), dtype=bool)
+    mask[10:20, 10:20] = True
+    card = drawn(replace(FOX, messages=PAINT, mask=mask))[0].picture.pixels
+    assert (card[~mask] == (0, 128, 0, 255)).all() and not (card[mask] == (0, 128, 0, 255)).all()
+
+
+def test_text_counts_what_it_was_shown() -> None:
+    assert events(replace(FOX, messages=PAINT, want="text")) == [Said("2 words; pictures: 64x96")]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a red fox", "a blue car"]), st.integers(0, 9), st.integers(1, 3)), min_size=1, max_size=4))
+def test_together_equals_alone(wanted: list[tuple[str, int, int]]) -> None:
+    asks = [replace(FOX, messages=(Message("user", (Text(words),)),), seed=seed, count=count) for words, seed, count in wanted]
+    together: list[list[Event]] = [[] for _ in asks]
+    for i, event in fake.load().respond_together(asks):
+        together[i].append(event)
+    for ask, got in zip(asks, together, strict=True):
+        alone = events(ask)
+        assert [type(event) for event in got] == [type(event) for event in alone]
+        for one, other in zip(got, alone, strict=True):
+            if isinstance(one, Drew) and isinstance(other, Drew):
+                assert one.seed == other.seed and np.array_equal(one.picture.pixels, other.picture.pixels)
+    assert fake.load().batch_key(asks[0]) != fake.load().batch_key(replace(asks[0], steps=9))
+
+
 def test_backgrounds() -> None:
     assert pixels(background="transparent")[0, 0, 3] == 0
     assert pixels(background="transparent")[48, 32, 3] == 255
@@ -72,8 +109,8 @@ def test_backgrounds() -> None:
 
 
 @pytest.mark.parametrize(("change", "error"), [
-    ({"want": "text"}, CannotDo), ({"mask": np.ones((96, 64), dtype=bool)}, CannotDo),
-    ({"messages": (Message("user", (Text("paint it"), Picture(np.zeros((8, 8, 4), np.uint8)))),)}, CannotDo),
+    ({"mask": np.ones((96, 64), dtype=bool)}, CannotDo), ({"messages": PAINT, "mask": np.ones((9, 9), dtype=bool)}, CannotDo),
+    ({"options": {"speed": 1}}, BadInput), ({"options": {"pause": -1}}, BadInput), ({"options": {"pause": True}}, BadInput),
     ({"messages": ()}, BadInput), ({"messages": (Message("user", (Text("  "),)),)}, BadInput), ({"style": "oil"}, Unknown),
     ({"background": "ultra"}, Unknown), ({"steps": 0}, BadInput), ({"count": 0}, BadInput), ({"seed": -1}, BadInput),
 ])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from sayso.engines import header, pocket
 from sayso.engines.pocket import PocketEngine, patches
@@ -123,3 +124,39 @@ def test_patches_keep_the_aspect() -> None:
         for tokens in (64, 256):
             rows, columns = patches(across, down, tokens)
             assert columns * down == rows * across
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["float32", "the usual type"])
+def test_asks_drawn_together_equal_those_drawn_alone(engine: PocketEngine, exact: bool) -> None:
+    if exact:
+        engine = pocket.load("cpu")
+        engine.model.float()
+        engine.dtype = torch.float32
+        engine.finisher = engine.finisher.float() if engine.finisher is not None else None
+    asks = [asked("a red fox", seed=3), asked("three blue cars on a grey background, line style", seed=9, finish=False),
+            asked("一只猫", seed=4, width=256, height=256), asked("a dog", seed=1, count=2)]
+    assert len({engine.batch_key(ask) for ask in asks}) == 1
+    together = list(engine.respond_together(asks))
+    for place, ask in enumerate(asks):
+        mine = [event for where, event in together if where == place]
+        alone = list(engine.respond(ask))
+        assert [type(e) for e in mine] == [type(e) for e in alone]
+        assert [e for e in mine if isinstance(e, Step | Said)] == [e for e in alone if isinstance(e, Step | Said)]
+        pairs = [(a, b) for a, b in zip(mine, alone, strict=True) if isinstance(a, Drew) and isinstance(b, Drew)]
+        assert len(pairs) == ask.count
+        for a, b in pairs:
+            assert (a.index, a.seed, a.picture.origin) == (b.index, b.seed, b.picture.origin)
+            apart = np.abs(a.picture.pixels.astype(int) - b.picture.pixels.astype(int))
+            if exact:
+                assert apart.max() <= 8 and apart.mean() < 0.01
+            else:  # bf16 products round differently in another batch
+                assert apart.mean() < 2.0
+
+
+def test_asks_that_do_not_go_together_are_told_apart(engine: PocketEngine) -> None:
+    one, steps, shape, free = asked("a"), Ask(asked("a").messages, steps=3), asked("a", width=640, height=384), asked("a", guidance=1.0)
+    assert len({engine.batch_key(ask) for ask in (one, steps, shape, free)}) == 4
+    with pytest.raises(BadInput, match="apart"):
+        engine.respond_together([one, steps])
+    with pytest.raises(CannotDo):
+        engine.respond_together([one, asked("a", think=True)])

@@ -113,6 +113,19 @@ def test_the_same_pixels_get_the_same_mark_and_other_pixels_another(sealer: Seal
     assert sealer.seal(Picture(pixels), RECORD, "png", None).id != first.id
 
 
+def test_what_a_mask_kept_is_kept_by_the_seal_too(sealer: Sealer) -> None:
+    """The pixels outside a masked edit are exactly those of the picture it was made from, its mark included."""
+    first = np.asarray(Image.open(io.BytesIO(sealer.seal(CARD, RECORD, "png", None).data)).convert("RGBA"))
+    edited, kept = first.copy(), np.ones(first.shape[:2], bool)
+    edited[96:160, 96:160] = (200, 30, 30, 255)
+    kept[96:160, 96:160] = False
+    out = sealer.seal(Picture(edited), replace(RECORD, action="edited", kept=kept), "png", None)
+    pixels = np.asarray(Image.open(io.BytesIO(out.data)).convert("RGBA"))
+    assert np.array_equal(pixels[kept], first[kept])
+    read = provenance.read(out.data, sealer.identity)
+    assert read.state == "trusted" and read.steps[0].mark in (None, out.id)
+
+
 def test_alpha_is_kept_and_an_empty_picture_is_signed_without_a_mark(sealer: Sealer) -> None:
     picture = marked.picture("transparent", 3, 128)
     out = formats.decode(sealer.seal(Picture(picture), RECORD, "png", None).data)

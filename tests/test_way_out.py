@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Ran
 
 from sayso.cli.main import COMMANDS
+from sayso.engines import fake, registry
 from sayso.trust import provenance
 from sayso.trust.seal import Sealer
 from sayso.trust.settings import PREFIX, Settings
+from sayso.types import Ability, Ask, Drew, Event, Picture
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITERS = {  # modules that may turn pixels into a file, and why no seal is passed by
@@ -31,7 +34,8 @@ WRITERS = {  # modules that may turn pixels into a file, and why no seal is pass
     "sayso/training/finish.py": "a checkpoint, no picture",
     "sayso/training/report.py": "plots of a training run",
 }
-DRAWING = {"draw"}  # commands that give a picture to a person
+DRAWING = {"draw", "edit"}  # commands that give a picture to a person
+ANSWERING = {"ask"}  # commands that let an engine speak and write no file
 
 
 def writes_pictures(path: Path) -> bool:
@@ -50,10 +54,30 @@ def test_every_place_that_writes_a_picture_is_known() -> None:
 
 
 def test_every_command_that_draws_is_walked_here() -> None:
-    assert {command.name for command in COMMANDS} >= DRAWING
     source = {command.name: (ROOT / (command.module.replace(".", "/") + ".py")).read_text(encoding="utf-8") for command in COMMANDS}
-    asks = {name for name, text in source.items() if "respond(" in text and name not in ("eval world", "bench pocket")}
-    assert asks == DRAWING, "a command lets an engine draw; walk it here, or seal it"
+    measured = ("eval ", "bench ")  # these measure an engine and give its pictures to nobody
+    engaged = {name for name, text in source.items()
+               if ("respond(" in text or "draw.make(" in text) and not name.startswith(measured)}
+    assert engaged == DRAWING | ANSWERING, "a command lets an engine work; walk it here, or seal it"
+    assert not any(word in source[name] for name in ANSWERING for word in ("write_bytes", "Batch", ".save("))
+
+
+def test_an_edit_is_sealed_with_what_it_was_made_from(
+    sayso: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Editor(fake.FakeEngine):
+        def respond(self, ask: Ask) -> Iterator[Event]:
+            yield Drew(0, Picture(np.full((128, 128, 4), 200, np.uint8)), 0)
+
+    row = replace(registry.info("fake"), abilities=frozenset({*Ability}), load=lambda device: Editor())
+    assert sayso("draw", "a red fox", "--engine", "fake", "-o", "before.png").code == 0
+    monkeypatch.setattr(registry, "info", lambda name: row)
+    ran = sayso("edit", "make it blue", "before.png", "--engine", "fake", "-o", "after.png")
+    assert ran.code == 0, ran.err
+    read = provenance.read((tmp_path / "after.png").read_bytes(), Sealer().identity)
+    assert read.ours and read.steps[0].actions[:2] == ("c2pa.opened", "c2pa.edited") and read.steps[1].relation == "parentOf"
+    ran = sayso("edit", "undress her", "before.png", "--engine", "fake", "-o", "no.png")
+    assert ran.code == 2 and "cannot be inspected here" in ran.err and not (tmp_path / "no.png").exists()
 
 
 @pytest.mark.parametrize("words", [

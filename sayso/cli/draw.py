@@ -116,7 +116,10 @@ class Gate:
         given = {name: value for name, value in {**settings, **origin}.items() if value is not None and name not in apart}
         prompt = "\n".join(part.text for message in ask.messages for part in message.parts if isinstance(part, Text))
         action: Literal["created", "edited"] = "edited" if self.parents else "created"
-        record = Record(action, str(origin.get("engine", engine)), str(origin.get("weights", "")), event.seed, prompt, given, self.parents)
+        made = (str(origin.get("engine", engine)), str(origin.get("weights", "")), event.seed)
+        fits = ask.mask is not None and ask.mask.shape == event.picture.pixels.shape[:2]
+        kept = ~ask.mask if fits and ask.mask is not None else None
+        record = Record(action, *made, prompt, given, self.parents, kept)
         return self.sealer.seal(event.picture, record, suffix, None).data
 
 

@@ -31,6 +31,9 @@ COMMANDS = (
     Command("concepts", "what the model knows, searchable in English and Chinese", "sayso.cli.concepts"),
     Command("engines", "the engines that are installed and what each can do", "sayso.cli.engines"),
     Command("pull", "fetch the weights of a published model", "sayso.cli.pull"),
+    Command("chat", "a conversation that draws, edits and answers, in the terminal", "sayso.cli.chat"),
+    Command("serve", "the OpenAI-compatible server and the studio", "sayso.server.serve"),
+    Command("keys", "API keys for the server: create, list, revoke", "sayso.cli.keys"),
     Command("verify", "what can be told about a picture's file: manifests, mark, look-alikes", "sayso.cli.verify"),
     Command("policy", "what is not drawn, and how a prompt fares", "sayso.cli.policy"),
     Command("train", "train a model in the drawn world", "sayso.training.run"),
@@ -41,6 +44,7 @@ COMMANDS = (
     Command("eval trust", "how well copies are found again after what happens to pictures", "sayso.evals.trust"),
     Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),
     Command("bench bagel", "seconds per picture and per step, FLOP/s and memory, beside a plain schedule", "sayso.evals.bagel_speed"),
+    Command("bench server", "pictures per second and waiting times of the server, beside the engine alone", "sayso.server.bench"),
 )
 INTERRUPTED = 130
 

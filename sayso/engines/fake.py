@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from sayso.errors import BadInput, CannotDo, Unknown
-from sayso.types import Ability, Ask, Drew, Event, Picture, Preview, Said, Step, Text, Thought
+from sayso.types import Ability, Ask, Drew, Event, Message, Picture, Preview, Said, Step, Text, Thought
 from sayso.world import colours
 from sayso.world.scene import STYLES
 
@@ -17,6 +19,9 @@ STEPS = 4
 GUIDANCE = 1.0
 SIDE = 256
 SEEDS = 2**63
+ABILITIES = frozenset({Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.ASK, Ability.TRANSPARENT, Ability.THINK})
+REMARK = 'this is a test card of the engine "fake", not a drawing'
+LONGEST_PAUSE = 60.0  # seconds
 
 
 def load(device: str | None = None) -> FakeEngine:
@@ -27,15 +32,33 @@ def load(device: str | None = None) -> FakeEngine:
 
 
 def _prompt(ask: Ask) -> str:
-    """The last user's words; raises CannotDo for anything that a test card cannot answer."""
-    if ask.want == "text":
-        raise CannotDo('the engine "fake" only draws; ask for a picture')
-    if ask.mask is not None or any(not isinstance(part, Text) for message in ask.messages for part in message.parts):
-        raise CannotDo('the engine "fake" cannot edit a picture; ask in words only')
+    """The last user's words; raises BadInput when there are none."""
     words = [part.text for message in ask.messages if message.role == "user" for part in message.parts if isinstance(part, Text)]
     if not words or not words[-1].strip():
         raise BadInput("the prompt is empty; say what to draw")
     return words[-1]
+
+
+def _pictures(messages: Sequence[Message]) -> list[Picture]:
+    return [part for message in messages for part in message.parts if isinstance(part, Picture)]
+
+
+def _size(ask: Ask) -> tuple[int, int]:
+    """(width, height): as asked, else that of the first picture of the newest message that has one, else a square."""
+    for message in reversed(ask.messages):
+        if shown := _pictures((message,)):
+            return ask.width or shown[0].width, ask.height or shown[0].height
+    return ask.width or SIDE, ask.height or SIDE
+
+
+def _pause(ask: Ask) -> float:
+    """Seconds to wait before each step, the only option; raises BadInput for another option or value."""
+    if strange := sorted(set(ask.options) - {"pause"}):
+        raise BadInput(f'the engine "fake" has no option "{strange[0]}"; it knows pause')
+    pause = ask.options.get("pause", 0)
+    if isinstance(pause, bool) or not isinstance(pause, int | float) or not 0 <= pause <= LONGEST_PAUSE:
+        raise BadInput(f"the option pause is {pause!r}; it is seconds, from 0 to {LONGEST_PAUSE:.0f}")
+    return float(pause)
 
 
 def _colours(key: str, contrast: float) -> np.ndarray:
@@ -59,10 +82,16 @@ def _enlarge(card: np.ndarray, width: int, height: int, finish: bool) -> np.ndar
 
 
 def card(ask: Ask, prompt: str, seed: int, done: float = 1.0) -> Picture:
-    """One test card. `done` in 0..1: the blocks of that share of the rows are drawn, the rest is mid grey."""
+    """One test card. `done` in 0..1: the blocks of that share of the rows are drawn, the rest is mid grey.
+
+    With pictures in the conversation it is a patchwork: every second block shows the newest of them, and the colours of the
+    others depend on all pictures. A mask keeps what it does not name of the newest.
+    """
     contrast = GUIDANCE if ask.guidance is None else ask.guidance
+    shown = _pictures(ask.messages)
+    seen = "".join(hashlib.sha256(picture.pixels.tobytes()).hexdigest() for picture in shown)
     blocks = np.full((BLOCKS, BLOCKS, 4), 255, dtype=np.uint8)
-    blocks[..., :3] = _colours(f"{prompt}\0{ask.style or ''}\0{seed}", contrast)
+    blocks[..., :3] = _colours(f"{prompt}\0{ask.style or ''}\0{seed}" + (f"\0{seen}" if seen else ""), contrast)
     blocks[round(done * BLOCKS):, :, :3] = 127
     edge = np.ones((BLOCKS, BLOCKS), dtype=bool)
     edge[1:-1, 1:-1] = False
@@ -70,21 +99,36 @@ def card(ask: Ask, prompt: str, seed: int, done: float = 1.0) -> Picture:
         blocks[edge] = 0
     elif ask.background is not None:
         blocks[edge] = (*colours.rgb(colours.parse(ask.background)), 255)
-    pixels = _enlarge(blocks, ask.width or SIDE, ask.height or SIDE, ask.finish)
+    width, height = _size(ask)
+    pixels = _enlarge(blocks, width, height, ask.finish)
+    if shown and ask.mask is None:
+        y, x = np.indices((height, width))
+        pixels = _over(pixels, shown[-1], (y * BLOCKS // height + x * BLOCKS // width) % 2 == 1)
+    elif shown:
+        pixels = _over(pixels, shown[-1], ~ask.mask)  # type: ignore[operator]
     return Picture(pixels, {"engine": "fake", "seed": seed})
 
 
+def _over(pixels: np.ndarray, picture: Picture, where: np.ndarray) -> np.ndarray:
+    """The pixels with those of a picture, brought to their size, laid on where `where` [H, W] is true."""
+    height, width = pixels.shape[:2]
+    y, x = np.arange(height) * picture.height // height, np.arange(width) * picture.width // width
+    return np.where(where[..., None], picture.pixels[y][:, x], pixels)
+
+
 class FakeEngine:
-    """Answers an ask with test cards; picture i of a batch is the card of seed + i."""
+    """Answers an ask with test cards; picture i of a batch is the card of seed + i. Asked for text, it counts what it was shown."""
 
     name = "fake"
-    abilities = frozenset({Ability.DRAW, Ability.TRANSPARENT, Ability.THINK})
+    abilities = ABILITIES
+    parallel = 64  # it keeps nothing between asks
 
     def respond(self, ask: Ask) -> Iterator[Event]:
-        """Events in the order Said, Thought (when asked to think), then for each picture its Steps with a Preview, Drew.
+        """Events in the order Said, Thought (when asked to think), then for each picture its Steps, each but the last with a
+        Preview, and Drew.
 
-        Raises before the first event: CannotDo for text, masks and pictures in the conversation; BadInput for an empty
-        prompt, an unknown style or background, or numbers out of range.
+        Raises before the first event: BadInput for an empty prompt, an unknown style, background or option, or numbers out
+        of range; CannotDo for a mask that does not fit.
         """
         prompt = _prompt(ask)
         if ask.style is not None and ask.style not in STYLES:
@@ -95,17 +139,50 @@ class FakeEngine:
                                    ("guidance", ask.guidance, 0), ("seed", ask.seed, 0)):
             if value is not None and value < least:
                 raise BadInput(f"{name} is {value}; it must be at least {least}")
-        return self._events(ask, prompt)
+        pause, (width, height) = _pause(ask), _size(ask)
+        if ask.mask is not None and not _pictures(ask.messages):
+            raise CannotDo("there is no picture that the mask could belong to; send one or leave the mask out")
+        if ask.mask is not None and ask.mask.shape != (height, width):
+            raise CannotDo(f"the mask is {ask.mask.shape[1]}x{ask.mask.shape[0]} and the picture {width}x{height}; make them the same size")
+        return self._told(ask, prompt) if ask.want == "text" else self._events(ask, prompt, pause)
 
-    def _events(self, ask: Ask, prompt: str) -> Iterator[Event]:
+    def batch_key(self, ask: Ask) -> Hashable | None:
+        """Cards of any kind go together, but only when they have equally many steps and pauses."""
+        return None if ask.want == "text" else (ask.steps, _pause(ask))
+
+    def respond_together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Event]]:
+        """All asks turn by turn, event by event; a pause is waited for once."""
+        pause = max((_pause(ask) for ask in asks), default=0.0)
+        running = [(i, self.respond(_unhurried(ask))) for i, ask in enumerate(asks)]
+        while running:
+            turn = [(i, events, next(events, None)) for i, events in running]
+            if any(isinstance(event, Step) for _, _, event in turn):
+                time.sleep(pause)
+            for i, _, event in turn:
+                if event is not None:
+                    yield i, event
+            running = [(i, events) for i, events, event in turn if event is not None]
+
+    def _told(self, ask: Ask, prompt: str) -> Iterator[Event]:
+        shown = _pictures(ask.messages)
+        sizes = ", ".join(f"{picture.width}x{picture.height}" for picture in shown) or "none"
+        yield Said(f"{len(prompt.split())} words; pictures: {sizes}")
+
+    def _events(self, ask: Ask, prompt: str, pause: float) -> Iterator[Event]:
         steps = STEPS if ask.steps is None else ask.steps
-        yield Said('this is a test card of the engine "fake", not a drawing')
+        yield Said(REMARK)
         if ask.think:
             yield Thought(f"{BLOCKS} by {BLOCKS} blocks whose colours come from the prompt and the seed")
         for index in range(ask.count):
             seed = (ask.seed + index) % SEEDS
             for step in range(1, steps + 1):
+                time.sleep(pause)
                 yield Step(index * steps + step, ask.count * steps)
-                if step == (steps + 1) // 2:
+                if step < steps:
                     yield Preview(index, card(ask, prompt, seed, done=step / steps))
             yield Drew(index, card(ask, prompt, seed), seed)
+
+
+def _unhurried(ask: Ask) -> Ask:
+    """The ask without its pause."""
+    return replace(ask, options={})

@@ -6,7 +6,7 @@ not know is drawn as best they can and said so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,25 @@ class Canvas:
     height: int
 
 
+@dataclass(frozen=True, eq=False)
+class Order:
+    """An ask that was found fit to be done."""
+
+    ask: Ask
+    talk: Talk
+    canvas: Canvas
+    how: Sampling
+
+    @property
+    def plain(self) -> bool:
+        """Whether words alone lead to the picture, so that it can be drawn together with others."""
+        return self.talk.wants == "picture" and not (self.talk.pairs or self.talk.think or self.talk.plan)
+
+    @property
+    def key(self) -> Hashable | None:
+        return (self.canvas.rows, self.canvas.columns, self.how) if self.plain else None
+
+
 class PocketEngine:
     """See the module's docstring. `concepts`: slugs that the model was trained on; `sha`: hash of its weights."""
 
@@ -70,13 +89,33 @@ class PocketEngine:
 
         Raises CannotDo or BadInput before any work.
         """
+        order = self._order(ask)
+        if order.talk.wants == "text":
+            return self._answered(order.talk, order.canvas)
+        if order.plain:
+            return (event for _, event in self._together([order]))
+        return self._drawn(ask, order.talk, order.canvas, order.how)
+
+    def batch_key(self, ask: Ask) -> Hashable | None:
+        """Asks drawn from words alone go together, with one canvas, number of steps and guidance. Raises as `respond`."""
+        return self._order(ask).key
+
+    def respond_together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Event]]:
+        """Each ask's events with its place; all asks have one `batch_key`. Raises as `respond`, before any work."""
+        orders = [self._order(ask) for ask in asks]
+        if len({order.key for order in orders}) > 1 or not all(order.plain for order in orders):
+            raise BadInput("these asks differ in canvas, steps or guidance or need more than words; draw them apart")
+        return self._together(orders)
+
+    def _order(self, ask: Ask) -> Order:
+        """What is to be done; raises CannotDo or BadInput."""
         talk = understood(ask, self.abilities, self.looks)
         canvas = self._canvas(ask, talk)
         steps = int(self.sampling["steps"]) if ask.steps is None else ask.steps
         how = Sampling(steps, float(self.sampling["guidance"]) if ask.guidance is None else ask.guidance)
         if how.guidance < 0 or how.steps < 1:
             raise BadInput(f"{how.steps} steps with guidance {how.guidance} cannot be drawn; take at least 1 step and guidance 0 or more")
-        return self._answered(talk, canvas) if talk.wants == "text" else self._drawn(ask, talk, canvas, how)
+        return Order(ask, talk, canvas, how)
 
     # --- words ---------------------------------------------------------------------------------------------------------
 
@@ -153,7 +192,41 @@ class PocketEngine:
         old = self._patches(self._small(talk.pairs[-1][1], canvas, squeeze=True))
         return Known(old.to(device), (free < 0.5).to(device))
 
-    # --- pictures --------------------------------------------------------------------------------------------------------
+    # --- pictures from words alone ---------------------------------------------------------------------------------------
+
+    def _together(self, orders: list[Order]) -> Iterator[tuple[int, Event]]:
+        for place, order in enumerate(orders):
+            for remark in self.remarks(order.talk.prompt):
+                yield place, Said(remark)
+        wanted = [(place, i) for place, order in enumerate(orders) for i in range(order.ask.count)]
+        for start in range(0, len(wanted), BATCH):
+            yield from self._batch(orders, wanted[start : start + BATCH])
+
+    def _batch(self, orders: list[Order], batch: list[tuple[int, int]]) -> Iterator[tuple[int, Event]]:
+        """`batch`: (order, picture of that order), all of one key."""
+        canvas, how = orders[batch[0][0]].canvas, orders[batch[0][0]].how
+        seeds = [(orders[place].ask.seed + i) % 2**63 for place, i in batch]
+        limit = PLAN_LIMIT if Ability.THINK in self.abilities else self.text_limit
+        prompts = [orders[place].talk.prompt for place, _ in batch]
+        states = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, self.canvas.patch, how, limit, self.dtype)
+        last = None
+        for step, last in enumerate(states, 1):
+            for place in dict.fromkeys(place for place, _ in batch):
+                done = min(i for p, i in batch if p == place) // BATCH  # batches of this ask that came before
+                yield place, Step(done * how.steps + step, -(-orders[place].ask.count // BATCH) * how.steps)
+            if step < how.steps and step * 4 % how.steps < 4:
+                for (place, i), pixels in zip(batch, decode(last), strict=True):
+                    yield place, Preview(i, Picture(resized(pixels, orders[place].canvas.width, orders[place].canvas.height)))
+        assert last is not None
+        for k, ((place, i), seed) in enumerate(zip(batch, seeds, strict=True)):
+            order = orders[place]
+            pixels = self._finished(last[k : k + 1], order.ask, order.talk, order.canvas)[0]
+            yield place, Drew(i, Picture(pixels, self._origin(seed, how)), seed)
+
+    def _origin(self, seed: int, how: Sampling) -> dict[str, object]:
+        return {"engine": self.name, "weights": self.sha, "seed": seed, "steps": how.steps, "guidance": how.guidance}
+
+    # --- pictures after others, or after a plan --------------------------------------------------------------------------
 
     def _drawn(self, ask: Ask, talk: Talk, canvas: Canvas, how: Sampling) -> Iterator[Event]:
         for remark in self.remarks(talk.prompt):
@@ -179,8 +252,7 @@ class PocketEngine:
                         yield Preview(i, Picture(resized(pixels, canvas.width, canvas.height)))
             assert last is not None
             for i, seed, pixels in zip(batch, seeds, self._finished(last, ask, talk, canvas), strict=True):
-                origin = {"engine": self.name, "weights": self.sha, "seed": seed, "steps": how.steps, "guidance": how.guidance}
-                yield Drew(i, Picture(pixels, {**origin, **({"plan": plan_text} if plan_text else {})}), seed)
+                yield Drew(i, Picture(pixels, {**self._origin(seed, how), **({"plan": plan_text} if plan_text else {})}), seed)
 
     def _states(
         self, talk: Talk, canvas: Canvas, before: Context | None, seeds: list[int], how: Sampling, known: Known | None

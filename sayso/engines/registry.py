@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,6 +67,16 @@ def _bagel() -> EngineInfo:
     )
 
 
+def _load_remote(device: str | None) -> Engine:
+    from sayso.engines import openai
+
+    return openai.load(device)
+
+
+def _remote_missing() -> str | None:
+    return None if os.environ.get("OPENAI_API_KEY") else "no key was given; set SAYSO_REMOTE_KEY or OPENAI_API_KEY"
+
+
 class BuiltIn:
     """Our own engines, offered exactly as a plugin would offer them."""
 
@@ -84,11 +95,22 @@ class BuiltIn:
             EngineInfo(
                 name="fake",
                 summary="test cards, the same for the same prompt and seed; no model, for trying things out",
-                abilities=frozenset({Ability.DRAW, Ability.TRANSPARENT, Ability.THINK}),
+                abilities=frozenset(
+                    {Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.ASK, Ability.TRANSPARENT, Ability.THINK}
+                ),
                 load=_load_fake,
                 missing=lambda: None,
             ),
             _bagel(),
+            EngineInfo(
+                name="openai",
+                summary="an OpenAI-compatible image interface elsewhere; prompts and pictures go there, with a key that you bring",
+                abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.TRANSPARENT}),
+                load=_load_remote,
+                missing=_remote_missing,
+                prompt_limit=32_000,
+                options=frozenset({"quality", "moderation", "extensions"}),
+            ),
         ]
 
 

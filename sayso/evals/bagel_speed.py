@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,12 +168,13 @@ def figures(args: argparse.Namespace, engine: BagelEngine, extra: dict[str, obje
             changed = ask_of(args, {**extra, "reuse": reuse})
             pixels = drawn(engine, changed)
             rms = float(((pixels - exact) ** 2).mean() ** 0.5)
-            rows.append({"way": f"sayso reuse={reuse} (lossy)", "seconds": timed(engine, lambda: drawn(engine, changed), args.rounds),  # noqa: B023
-                         "passes": engine.whole_passes, "rms": rms})
+            took = timed(engine, partial(drawn, engine, changed), args.rounds)
+            rows.append({"way": f"sayso reuse={reuse} (lossy)", "seconds": took, "passes": engine.whole_passes, "rms": rms})
     if args.plain:
-        released = ask_of(args, {**extra, "as_released": True})
+        points = argparse.Namespace(**{**vars(args), "steps": args.steps + 1})  # as released, steps are points of the grid
+        released = ask_of(points, {**extra, "as_released": True})
         for cached, way in ((True, "published schedule, contexts cached"), (False, "published schedule, nothing cached")):
-            took = timed(engine, lambda: plainly(engine, released, cached), max(1, args.rounds // 2))  # noqa: B023
+            took = timed(engine, partial(plainly, engine, released, cached), max(1, args.rounds // 2))
             rows.append({"way": way, "seconds": took, "ratio": took / seconds})
     return rows
 
@@ -228,8 +230,8 @@ def run(args: argparse.Namespace) -> int:
     weight = engine.model.embed.weight
     where = torch.cuda.get_device_name() if weight.is_cuda else f"CPU, {torch.get_num_threads()} threads"
     count = sum(p.numel() for p in engine.model.parameters()) / 1e6
-    head = (f"{'A checkpoint' if args.weights else 'Random weights'}, {count:,.0f} M parameters, {str(engine.dtype).removeprefix('torch.')}, "
-            f"{where}; {'edit' if args.edit else 'draw'} {args.size[0]}x{args.size[1]}, {args.steps} steps.")
+    head = (f"{'A checkpoint' if args.weights else 'Random weights'}, {count:,.0f} M parameters, "
+            f"{str(engine.dtype).removeprefix('torch.')}, {where}; {'edit' if args.edit else 'draw'} {args.size[0]}x{args.size[1]}, {args.steps} steps.")
     if args.json:
         print(json.dumps({"about": head, "rows": rows}))
     else:

@@ -168,7 +168,9 @@ class Packed:
         marks, patches = (next(done) if x.shape[1] else x for x in rows)
         return marks, patches
 
-    def _attend(self, run: Run, group: _Group, index: int, parts: Sequence[tuple[Tensor, Tensor, Tensor]], outs: list[Tensor], grouped: bool) -> None:
+    def _attend(
+        self, run: Run, group: _Group, index: int, parts: Sequence[tuple[Tensor, Tensor, Tensor]], outs: list[Tensor], grouped: bool
+    ) -> None:
         """Writes the run's keys and values [1, H, ·, D] into its slots, attends, and puts the result in its place in `outs`."""
         spans = [(run.patches, group.P)] if self.M == 0 else [(run.marks, self.M), (run.patches, group.P)]
         keys, values = (slot[run.first : run.first + run.count] for slot in group.slots[index])

@@ -58,7 +58,7 @@ class Whole:
 class Recording:
     """A function with fixed tensors for its inputs and its output; `record` turns one call into something replayable.
 
-    `record(call)` runs `call` once or more and returns a function that repeats it on the same memory.
+    `record(call)` goes through `call` once and returns a function that does it again on the same memory, and what it puts out.
     """
 
     def __init__(self, work: Work, inputs: Sequence[Tensor], record: Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]):
@@ -73,13 +73,7 @@ class Recording:
 
 
 def record_graph(call: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-    """As a CUDA graph; twice beforehand on a side stream, so that libraries have their workspaces."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(2):
-            call()
-    torch.cuda.current_stream().wait_stream(side)
+    """As a CUDA graph. Recording computes nothing; the same work must have run before, so that libraries are set up."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         output = call()
@@ -97,20 +91,24 @@ def record_calls(call: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor
 
 
 class Replayed:
-    """Every pass in full, recorded once for each choice of branches."""
+    """Every pass in full: the first of a choice of branches as it is, the second recorded, and from then on replayed."""
 
     def __init__(self, packed: Packed, record: Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]] = record_graph):
         self.packed, self.record, self.passes = packed, record, 0
-        self.recordings: dict[Selection, Recording] = {}
+        self.recordings: dict[Selection, Recording | None] = {}
 
     def step(self, chosen: Sequence[int], z: Tensor, time: Tensor) -> dict[int, Tensor]:
         selection = self.packed.select(chosen)
         self.passes += len(chosen)
-        recording = self.recordings.get(selection)
-        if recording is None:
-            def work(z: Tensor, time: Tensor) -> Tensor:
-                return self.packed.predict(z, time, selection)
 
+        def work(z: Tensor, time: Tensor) -> Tensor:
+            return self.packed.predict(z, time, selection)
+
+        if selection not in self.recordings:
+            self.recordings[selection] = None
+            return apart(work(z, time), selection)
+        recording = self.recordings[selection]
+        if recording is None:
             recording = self.recordings[selection] = Recording(work, (z, time), self.record)
         return apart(recording(z, time), selection)
 

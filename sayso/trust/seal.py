@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from sayso.trust.certificates import Identity
 from sayso.trust.log import Entry, Log
 from sayso.trust.manifest import definition, salted
 from sayso.trust.settings import Settings, from_environment
+from sayso.trust.watermark import Marked
 from sayso.types import Picture, Record, Sealed
 
 
@@ -62,7 +63,8 @@ class Sealer:
         digest = hashlib.sha256(shape.encode() + pixels.tobytes()).hexdigest()
         value = self.log.reserve(digest, identity.secret)
         looks = fingerprint.looks(pixels)
-        marked = watermark.embed(pixels, value, watermark_key(identity), alone=max(look.quality for look in looks) < fingerprint.QUALITY)
+        alone = max(look.quality for look in looks) < fingerprint.QUALITY
+        marked = _kept(watermark.embed(pixels, value, watermark_key(identity), alone), pixels, record.kept, value, watermark_key(identity))
         data = formats.encode(marked.pixels, kind, quality, formats.notes(record))
         signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if marked.readable else None, identity, sidecar)
         made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -88,6 +90,17 @@ class Sealer:
                     raise SaysoError(failed) from error
                 self.audit.write("timestamp failed", {"server": server, "reason": str(error)})
         return (*provenance.sign(data, media, told, ingredients, identity, None, sidecar), False)
+
+
+def _kept(marked: Marked, pixels: np.ndarray, kept: np.ndarray | None, value: int, key: bytes) -> Marked:
+    """The marked picture with the kept pixels as they were handed in; what is left of the mark is told only if it can be read."""
+    if kept is None:
+        return marked
+    assert kept.shape == pixels.shape[:2], (kept.shape, pixels.shape)
+    mixed = np.where(kept[..., None], pixels, marked.pixels)
+    found = watermark.read(mixed, key, thorough=False)
+    legible = found is not None and found.value == value
+    return replace(marked, pixels=mixed, sure=marked.sure and legible, readable=marked.readable and legible)
 
 
 def watermark_key(identity: Identity) -> bytes:

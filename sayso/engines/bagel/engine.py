@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from sayso.engines.bagel.text import Words
 from sayso.engines.bagel.writing import Draft, write
 from sayso.errors import BadInput
 from sayso.models.codecs.vae import Autoencoder, from_tokens, to_bytes
-from sayso.models.packed import Branch, Packed
+from sayso.models.packed import Branch, Finish, Packed, Project
 from sayso.models.stepping import Foreseen, Remembered, Replayed, Stepper, Whole
 from sayso.models.unified import Expert, UnifiedModel
 from sayso.types import Ability, Ask, Drew, Event, Picture, Preview, Said, Step, Thought
@@ -36,6 +37,12 @@ def seeded(seed: int) -> Draws:
     return lambda shape: torch.randn(shape, generator=generator)
 
 
+@functools.cache
+def compiled_halves() -> tuple[Project, Finish]:
+    """An expert's two halves, compiled for each shape on first use and shared by all layers and requests."""
+    return torch.compile(Expert.project, dynamic=False), torch.compile(Expert.finish, dynamic=False)
+
+
 @dataclass(frozen=True)
 class Passes:
     """How passes are started: `graph` replays them, `compiled` compiles the experts' halves."""
@@ -46,8 +53,7 @@ class Passes:
     def packed(self, model: UnifiedModel, branches: Sequence[Branch], grids: Sequence[tuple[int, int]], dtype: torch.dtype) -> Packed:
         if not self.compiled:
             return Packed(model, branches, grids, dtype)
-        project, finish = (torch.compile(half, dynamic=False, fullgraph=True) for half in (Expert.project, Expert.finish))
-        return Packed(model, branches, grids, dtype, project, finish)  # type: ignore[arg-type]
+        return Packed(model, branches, grids, dtype, *compiled_halves())
 
     def stepper(self, packed: Packed, settings: Settings) -> Stepper:
         if settings.reuse == "taylor":

@@ -87,7 +87,8 @@ def whole_sequence(model: UnifiedModel, blocks: Sequence[Block], mask: Tensor) -
         parts = [e.project(x, *turn) for e, x, turn in zip(experts, rows, turns, strict=True)]  # type: ignore[operator,union-attr]
         q, k, v = (torch.cat(p, dim=2) for p in zip(*parts, strict=True))
         y = attend(q, k, v, mask, False, bool(layer.grouped))
-        rows = [e.finish(x, piece) for e, x, piece in zip(experts, rows, (y[:, :, :U], y[:, :, U:]), strict=True)]  # type: ignore[operator,union-attr]
+        pieces = (y[:, :, :U], y[:, :, U:])
+        rows = [e.finish(x, piece) for e, x, piece in zip(experts, rows, pieces, strict=True)]  # type: ignore[operator,union-attr]
     return model.draw_norm(rows[1][:, -blocks[-1].draw.shape[1] :])
 
 

@@ -1,0 +1,1 @@
+"""Conversations that last, and the one door through which a picture leaves."""

@@ -1,0 +1,1 @@
+"""What is done to pixels besides drawing: masks, sizes, backgrounds, files. Arrays in, arrays out."""
