@@ -103,6 +103,7 @@ class BuiltIn:
                 load=_load_pocket,
                 missing=_pocket_missing,
                 knows=_pocket_knows,
+                options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
             ),
             EngineInfo(
                 name="fake",
