@@ -12,7 +12,7 @@ from sayso import hooks
 from sayso.engines import checkpoints, header
 from sayso.errors import BadInput, Unknown
 from sayso.hooks import EngineInfo, Fit, hookimpl
-from sayso.types import Ability, Engine
+from sayso.types import Ability, Ask, Engine
 
 DEFAULT = "pocket"
 
@@ -49,6 +49,12 @@ def _fit_bagel() -> list[Fit]:
     return fit.ways()
 
 
+def _check_bagel(ask: Ask) -> object:
+    from sayso.engines.bagel import asked
+
+    return asked.checked(ask)
+
+
 def _bagel() -> EngineInfo:
     from sayso.engines.bagel import settings
 
@@ -63,6 +69,7 @@ def _bagel() -> EngineInfo:
         tune=_load_bagel,
         load_options=settings.LOAD_OPTIONS,
         fit=_fit_bagel,
+        check=_check_bagel,
     )
 
 
