@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pluggy
 
-from sayso.types import Ability, Engine, Policy, Sealer
+from sayso.types import Ability, Ask, Engine, Policy, Sealer
 
 GROUP = "sayso"
 hookspec = pluggy.HookspecMarker(GROUP)
@@ -39,6 +39,7 @@ class EngineInfo:
     a quality as it was asked for, others get it as a number of steps.
     `tune`: device, folder of weights (None = the usual one), load options → the engine, for one that has such; raises as `load`.
     `load_options`: the names `tune` knows → what each does. `fit`: ways of running it here, measured and told.
+    `check`: raises, as `respond` would, for an ask that can be refused before the engine is loaded.
     """
 
     name: str
@@ -52,6 +53,7 @@ class EngineInfo:
     tune: Callable[[str | None, Path | None, Mapping[str, object]], Engine] | None = None
     load_options: Mapping[str, str] = field(default_factory=dict)
     fit: Callable[[], list[Fit]] | None = None
+    check: Callable[[Ask], object] | None = None
 
 
 class Hooks:

@@ -100,6 +100,14 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["text.png"]
 
 
+@pytest.mark.parametrize("words", [("--option", "interval=9-1"), ("--style", "flat"), ("--option", "reuse=some")])
+def test_what_can_be_refused_is_refused_before_loading(
+    sayso: Run, weights: str, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(load, "load", lambda *_: pytest.fail("the engine was loaded"))
+    assert sayso("draw", "5", *use(weights), "--no-show", *words).code == 2
+
+
 def test_weights_that_are_not_there(sayso: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAYSO_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))

@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     tuning.check_ready(info, tuned, "answer")
     parts: tuple[Part, ...] = (*(picture for picture, _ in given), Text(question))
     ask = Ask((Message("user", parts),), "text", seed=args.seed, think=args.think, options=tuned.ask)
+    if info.check is not None:
+        info.check(ask)
     gate = draw.Gate(plugin.policy(), plugin.sealer())
     gate.pass_("prompt", ask)
     if given:

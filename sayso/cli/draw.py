@@ -88,6 +88,8 @@ def order(args: argparse.Namespace, wanted: Ability, verb: str, given: Sequence[
     parts: tuple[Part, ...] = (*(picture for picture, _ in given), Text(prompt))
     ask = Ask((Message("user", parts),), "picture", width, height, args.count, args.seed, args.steps, args.guidance,
               args.background, style=args.style, think=args.think, finish=args.finish, options=tuned.ask)
+    if info.check is not None:
+        info.check(ask)
     return Order(ask, info, tuned, paths, tuple(parent for _, parent in given))
 
 

@@ -15,7 +15,7 @@ from sayso.engines.hidream import settings as hidream
 from sayso.engines.hidream import variants
 from sayso.errors import BadInput, Unknown
 from sayso.hooks import EngineInfo, Fit, hookimpl
-from sayso.types import Ability, Engine
+from sayso.types import Ability, Ask, Engine
 
 DEFAULT = "pocket"
 
@@ -63,6 +63,12 @@ def _fit_bagel() -> list[Fit]:
     return fit.ways()
 
 
+def _check_bagel(ask: Ask) -> object:
+    from sayso.engines.bagel import asked
+
+    return asked.checked(ask)
+
+
 def _bagel() -> EngineInfo:
     from sayso.engines.bagel import settings
 
@@ -77,6 +83,7 @@ def _bagel() -> EngineInfo:
         tune=_load_bagel,
         load_options=settings.LOAD_OPTIONS,
         fit=_fit_bagel,
+        check=_check_bagel,
     )
 
 

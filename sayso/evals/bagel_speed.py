@@ -231,7 +231,8 @@ def run(args: argparse.Namespace) -> int:
     where = torch.cuda.get_device_name() if weight.is_cuda else f"CPU, {torch.get_num_threads()} threads"
     count = sum(p.numel() for p in engine.model.parameters()) / 1e6
     head = (f"{'A checkpoint' if args.weights else 'Random weights'}, {count:,.0f} M parameters, "
-            f"{str(engine.dtype).removeprefix('torch.')}, {where}; {'edit' if args.edit else 'draw'} {args.size[0]}x{args.size[1]}, {args.steps} steps.")
+            f"{str(engine.dtype).removeprefix('torch.')}, {where}; "
+            f"{'edit' if args.edit else 'draw'} {args.size[0]}x{args.size[1]}, {args.steps} steps.")
     if args.json:
         print(json.dumps({"about": head, "rows": rows}))
     else:

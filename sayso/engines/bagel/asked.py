@@ -32,8 +32,8 @@ class Asked:
     height: int
 
 
-def taken(ask: Ask, words: Words, glue: Glue, side: int, patch: int, vocab: int) -> Asked:
-    """`side`: pixels of the largest side; `patch`: of a vision patch. Raises BadInput, CannotDo or Unknown."""
+def checked(ask: Ask) -> Settings:
+    """The settings of an ask. Raises BadInput, CannotDo or Unknown for what can be refused without the model."""
     if ask.mask is not None:
         raise CannotDo("bagel cannot keep to a mask; say in words what is to change")
     if ask.background == "transparent":
@@ -44,9 +44,15 @@ def taken(ask: Ask, words: Words, glue: Glue, side: int, patch: int, vocab: int)
         raise BadInput(f"{ask.count} pictures cannot be drawn at once; ask for 1 to {COUNT}")
     if not 0 <= ask.seed < 2**63:
         raise BadInput(f"the seed {ask.seed} is out of range; choose one from 0 to 2^63 - 1")
+    pictures_given = any(isinstance(part, Picture) for message in ask.messages for part in message.parts)
+    return settled(pictures_given, ask.steps, ask.guidance, ask.options)
+
+
+def taken(ask: Ask, words: Words, glue: Glue, side: int, patch: int, vocab: int) -> Asked:
+    """`side`: pixels of the largest side; `patch`: of a vision patch. Raises BadInput, CannotDo or Unknown."""
+    settings = checked(ask)
     parts = [part for message in ask.messages for part in message.parts]
     shown = [pictures.on_white(part) for part in parts if isinstance(part, Picture)]
-    settings = settled(bool(shown), ask.steps, ask.guidance, ask.options)
     draws = ask.want != "text"
     seen = tuple(_seen(image, glue, settings.released) for image in shown)
     items: list[tuple[Piece, ...]] = []
