@@ -19,6 +19,7 @@ fi
 rm -rf "$out"
 mkdir -p "$out"
 touch "$marker"
+export SAYSO_HOME=$out/home  # keys and logs of this run stay in its folder
 
 say() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pluggy
 
-from sayso.types import Ability, Engine, Policy, Sealer
+from sayso.types import Ability, Ask, Engine, Policy, Sealer
 
 GROUP = "sayso"
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One way of running an engine on this machine. `way`: load options as a person writes them, "" = none.
+
+    `seconds`: for one picture, an estimate; `why`: what decides, as a clause.
+    """
+
+    way: str
+    fits: bool
+    seconds: float | None
+    why: str
 
 
 @dataclass(frozen=True)
@@ -22,8 +36,11 @@ class EngineInfo:
     `missing`: what keeps it from being loaded here, as a clause for a person, or None when it is ready.
     `knows`: slugs of the drawn world's concepts that it was trained on; None for an engine without such a list.
     `prompt_limit`: characters of one prompt. `options`: names of `Ask.options` that it knows; one that knows "quality" gets
-    a quality as it was asked for, others get it as a number of steps. `styles`: values of `Ask.style`; None = a style is said in
-    words. `sizes`: "WIDTHxHEIGHT" worth offering, best first; empty = any multiple of 16.
+    a quality as it was asked for, others get it as a number of steps.
+    `styles`: values of `Ask.style`; None = a style is said in words. `sizes`: "WIDTHxHEIGHT" worth offering, best first; empty = any.
+    `tune`: device, folder of weights (None = the usual one), load options → the engine, for one that has such; raises as `load`.
+    `load_options`: the names `tune` knows → what each does. `fit`: ways of running it here, measured and told.
+    `check`: raises, as `respond` would, for an ask that can be refused before the engine is loaded.
     """
 
     name: str
@@ -36,6 +53,10 @@ class EngineInfo:
     options: frozenset[str] = frozenset()
     styles: tuple[str, ...] | None = None
     sizes: tuple[str, ...] = ()
+    tune: Callable[[str | None, Path | None, Mapping[str, object]], Engine] | None = None
+    load_options: Mapping[str, str] = field(default_factory=dict)
+    fit: Callable[[], list[Fit]] | None = None
+    check: Callable[[Ask], object] | None = None
 
 
 class Hooks:

@@ -20,3 +20,10 @@ def home() -> Path:
     if chosen := os.environ.get("SAYSO_HOME"):
         return Path(chosen)
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sayso"
+
+
+def models() -> Path:
+    """Folder for fetched checkpoints; `SAYSO_MODELS` moves it."""
+    if chosen := os.environ.get("SAYSO_MODELS"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sayso" / "models"

@@ -212,9 +212,12 @@ class Parent:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
-    """How a picture came to be, for its seal. `weights`: sha256 of the model's file, "" for a remote engine."""
+    """How a picture came to be, for its seal. `weights`: sha256 of the model's file, "" for a remote engine.
+
+    `kept`: bool [H, W], True where a masked edit left the picture as it was: the seal changes nothing there either.
+    """
 
     action: Literal["created", "edited"]
     engine: str
@@ -223,6 +226,7 @@ class Record:
     prompt: str
     settings: Mapping[str, object] = field(default_factory=dict)
     parents: tuple[Parent, ...] = ()
+    kept: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

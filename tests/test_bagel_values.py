@@ -8,49 +8,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import bagel_tiny
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from sayso.engines import checkpoint
-from sayso.models import flow
+from sayso.models import flow, names
 from sayso.models.specs import Prediction, UnifiedSpec, VisionSpec
 from sayso.models.unified import Block, Cache, Output, UnifiedModel
 from sayso.models.vision import cut
 
-FIXTURES = Path(__file__).parents[2] / "shared" / "parity" / "bagel"
+FIXTURES = bagel_tiny.parity() or Path("nowhere")
 pytestmark = pytest.mark.skipif(not FIXTURES.is_dir(), reason="BAGEL's parity fixtures lie outside the repository")
 
 BEGIN, END, BEGIN_IMAGE, END_IMAGE = 290, 291, 292, 293
-VISION = VisionSpec(channels=3, patch=14, width=32, hidden=48, layers=2, heads=4, table_side=10, norm_eps=1e-6)
+VISION = VisionSpec(channels=3, patch=14, width=32, hidden=48, layers=2, heads=4, table_side=10, norm_eps=1e-6, model_table=False)
 SPEC = UnifiedSpec(
     vocab=300, width=64, layers=3, heads=4, kv_heads=2, head_width=16, hidden=96, qkv_bias=True, norm_eps=1e-6, rope_axes=(8,),
     rope_thetas=(1e6,), tied_head=False, patch_channels=64, bottleneck=None, prediction=Prediction.VELOCITY, time_scale=1.0, vision=VISION,
+    table_side=None, marks=None,
 )
-
-# Parts of their names and of ours, tried in this order.
-TOWER = (("vit_model.vision_model.", "vision."), ("embeddings.patch_embedding", "patch_in"), ("embeddings.position_embedding", "positions"),
-         ("encoder.layers", "layers"), ("self_attn.q_proj", "qkv.0"), ("self_attn.k_proj", "qkv.1"), ("self_attn.v_proj", "qkv.2"),
-         ("self_attn.out_proj", "out"), ("layer_norm", "norm"), ("mlp.", ""), ("post_layernorm", "norm"))
-GLUE = {"connector.": "vision.", "time_embedder.mlp.0.": "time.fc1.", "time_embedder.mlp.2.": "time.fc2.", "vae2llm.": "patch_in.",
-        "llm2vae.": "patch_out.", "language_model.lm_head.": "head.", "language_model.model.embed_tokens.": "embed.",
-        "language_model.model.norm.": "understand_norm.", "language_model.model.norm_moe_gen.": "draw_norm."}
-
-
-def ours(name: str) -> str:
-    """Our name of one of BAGEL's tensors."""
-    if name.startswith("vit_model."):
-        for theirs, mine in TOWER:
-            name = name.replace(theirs, mine)
-        return name
-    for theirs, mine in GLUE.items():
-        if name.startswith(theirs):
-            return mine + name.removeprefix(theirs)
-    expert = "draw" if "_moe_gen" in name else "understand"
-    _, _, _, layer, rest = name.replace("_moe_gen", "").split(".", 4)
-    rest = rest.replace("self_attn.", "attention.").replace("input_layernorm", "input_norm").replace("post_attention_layernorm", "mlp_norm")
-    return f"layers.{layer}.{expert}.{rest}"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +42,8 @@ def bagel(weights: dict[str, Tensor]) -> UnifiedModel:
     """Strictly filled: every tensor of the checkpoint but the two frozen tables, and nothing else."""
     with torch.device("meta"):
         model = UnifiedModel(SPEC)
-    checkpoint.fill(model, {ours(k): t for k, t in weights.items() if "pos_embed.pos_embed" not in k}, FIXTURES)
+    found = {names.bagel(k) or k: t for k, t in weights.items() if "pos_embed.pos_embed" not in k}
+    checkpoint.fill(model, found, FIXTURES)
     return model.requires_grad_(False)
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from sayso.engines import header, pocket
-from sayso.engines.pocket import PocketEngine, patches, worded
+from sayso.engines.pocket import PocketEngine, patches
+from sayso.engines.talk import understood
 from sayso.errors import BadInput, BadWeights, CannotDo
-from sayso.types import Ask, Drew, Message, Picture, Preview, Said, Step, Text
+from sayso.types import Ability, Ask, Drew, Message, Picture, Preview, Said, Step, Text
 
 pytestmark = pytest.mark.skipif(not header.pocket_weights().exists(), reason="the bundled weights are not in this checkout")
 
@@ -77,6 +78,10 @@ def test_what_it_cannot_do_is_refused(engine: PocketEngine) -> None:
             engine.respond(ask)
     with pytest.raises(BadInput):
         engine.respond(asked("   "))
+
+
+def worded(ask: Ask) -> str:
+    return understood(ask, {Ability.DRAW}, ()).prompt
 
 
 def test_style_and_background_are_said_in_the_language_of_the_prompt() -> None:

@@ -126,7 +126,7 @@ def stub() -> Iterator[tuple[openai.RemoteEngine, list[Answer], list[dict[str, A
             return
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield openai.load(url=f"http://127.0.0.1:{server.server_address[1]}/v1", key="sk-hush"), answers, sent
     server.shutdown()

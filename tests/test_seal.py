@@ -68,7 +68,7 @@ def test_every_format_is_valid_and_trusted_here_and_valid_elsewhere(sealer: Seal
 def test_every_change_is_reported_as_what_it_is(sealer: Sealer, kind: str) -> None:
     data = sealer.seal(CARD, RECORD, kind, None).data
     bit = bytearray(data)
-    bit[len(bit) * 3 // 4] ^= 1
+    bit[len(bit) * (1 if kind == "webp" else 3) // 4] ^= 1  # among the pixels: a manifest stands at the end of a WebP
     for changed in (bytes(bit), data + b"x"):
         read = provenance.read(changed, sealer.identity)
         assert read.state in ("invalid", "unreadable")
@@ -113,6 +113,19 @@ def test_the_same_pixels_get_the_same_mark_and_other_pixels_another(sealer: Seal
     assert sealer.seal(Picture(pixels), RECORD, "png", None).id != first.id
 
 
+def test_what_a_mask_kept_is_kept_by_the_seal_too(sealer: Sealer) -> None:
+    """The pixels outside a masked edit are exactly those of the picture it was made from, its mark included."""
+    first = np.asarray(Image.open(io.BytesIO(sealer.seal(CARD, RECORD, "png", None).data)).convert("RGBA"))
+    edited, kept = first.copy(), np.ones(first.shape[:2], bool)
+    edited[96:160, 96:160] = (200, 30, 30, 255)
+    kept[96:160, 96:160] = False
+    out = sealer.seal(Picture(edited), replace(RECORD, action="edited", kept=kept), "png", None)
+    pixels = np.asarray(Image.open(io.BytesIO(out.data)).convert("RGBA"))
+    assert np.array_equal(pixels[kept], first[kept])
+    read = provenance.read(out.data, sealer.identity)
+    assert read.state == "trusted" and read.steps[0].mark in (None, out.id)
+
+
 def test_alpha_is_kept_and_an_empty_picture_is_signed_without_a_mark(sealer: Sealer) -> None:
     picture = marked.picture("transparent", 3, 128)
     out = formats.decode(sealer.seal(Picture(picture), RECORD, "png", None).data)
@@ -141,7 +154,8 @@ def edited(sealer: Sealer, *parents: Parent) -> bytes:
 
 def test_an_edit_carries_its_parent_and_its_references(sealer: Sealer) -> None:
     before, other = sealer.seal(CARD, RECORD, "jpeg", None).data, sealer.seal(CARD, RECORD, "webp", None).data
-    data = edited(sealer, Parent(before, "parentOf", "before.jpg"), Parent(other, "componentOf", "hat.webp"), Parent(other, "inputTo", "mood.webp"))
+    hat, mood = Parent(other, "componentOf", "hat.webp"), Parent(other, "inputTo", "mood.webp")
+    data = edited(sealer, Parent(before, "parentOf", "before.jpg"), hat, mood)
     read = provenance.read(data, sealer.identity)
     assert read.state == "trusted" and read.steps[0].actions == ("c2pa.opened", "c2pa.edited", "c2pa.placed", "c2pa.watermarked.bound")
     assert COMPOSITE in json.dumps(read.raw) and {step.relation for step in read.steps[1:]} == {"parentOf", "componentOf"}
@@ -157,7 +171,8 @@ def test_a_picture_drawn_from_references_is_created_from_them(sealer: Sealer) ->
 def test_a_strangers_manifest_is_kept_and_found_behind_ours(sealer: Sealer, stranger: Sealer) -> None:
     theirs = stranger.seal(CARD, RECORD, "png", None).data
     read = provenance.read(edited(sealer, Parent(theirs, "parentOf", "theirs.png")), sealer.identity)
-    assert read.state == "trusted" and len(read.steps) == 2 and read.steps[1].label == provenance.read(theirs, stranger.identity).steps[0].label
+    label = provenance.read(theirs, stranger.identity).steps[0].label
+    assert read.state == "trusted" and len(read.steps) == 2 and read.steps[1].label == label
     assert not any(one.kind == "broken parent" for one in verify.manifests(read))
 
 
@@ -217,7 +232,8 @@ def counted() -> Iterator[tuple[str, list[str]]]:
 def test_a_remote_manifest_is_never_fetched(sealer: Sealer, counted: tuple[str, list[str]]) -> None:
     url, hits = counted
     out = io.BytesIO()
-    xmp = (f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    xmp = ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+           '<rdf:Description rdf:about="" '
            f'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{url}/manifest.c2pa"/></rdf:RDF></x:xmpmeta>')
     Image.fromarray(CARD.pixels[..., :3]).save(out, "JPEG", xmp=xmp.encode())
     assert provenance.read(out.getvalue(), sealer.identity).state == "remote"
@@ -285,8 +301,9 @@ def own(folder: Path, begins: int = 0, days: int = 100) -> Settings:
     now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=begins)
     root, root_key = certificates.make_root(now)
     leaf, key = certificates.make_leaf(root, root_key, now, days)
-    for name, data in (("chain.pem", certificates._pem(leaf) + certificates._pem(root)), ("root.pem", certificates._pem(root)), (
-            "key.pem", key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()))):
+    old_form = (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    for name, data in (("chain.pem", certificates._pem(leaf) + certificates._pem(root)), ("root.pem", certificates._pem(root)),
+                       ("key.pem", key.private_bytes(*old_form))):
         (folder / name).write_bytes(data)
         (folder / name).chmod(0o600)
     return Settings(folder=folder / "trust", certificate=folder / "chain.pem", key=folder / "key.pem", anchors=folder / "root.pem")
@@ -305,7 +322,8 @@ def test_a_command_that_signs(tmp_path: Path) -> None:
     settings = own(tmp_path)
     script = tmp_path / "sign.py"
     script.write_text(
-        "import sys; from cryptography.hazmat.primitives import hashes, serialization; from cryptography.hazmat.primitives.asymmetric import ec\n"
+        "import sys\nfrom cryptography.hazmat.primitives import hashes, serialization\n"
+        "from cryptography.hazmat.primitives.asymmetric import ec\n"
         f"key = serialization.load_pem_private_key(open({str(settings.key)!r}, 'rb').read(), None)\n"
         "sys.stdout.buffer.write(key.sign(sys.stdin.buffer.read(), ec.ECDSA(hashes.SHA256())))\n")
     signing = Sealer(replace(settings, key=None, command=f"{sys.executable} {script}"))
@@ -336,7 +354,7 @@ def test_signing_outlives_a_fork(sealer: Sealer) -> None:
     if child == 0:
         try:
             ok = provenance.read(sealer.seal(Picture(marked.infographic(9, 64)), RECORD, "png", None).data, sealer.identity).ours
-        except BaseException:
+        except Exception:  # noqa: BLE001  whatever it is, the child must end here
             ok = False
         os._exit(0 if ok else 1)
     assert os.waitpid(child, 0)[1] == 0
@@ -372,7 +390,10 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 # the command
 
-def test_verify_tells_findings_apart(sayso: Callable[..., Ran], tmp_path: Path) -> None:
+def test_verify_tells_findings_apart(
+    sayso: Callable[..., Ran], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAYSO_HOME", str(tmp_path_factory.mktemp("home")))
     assert sayso("draw", "a red fox", "--engine", "fake", "-o", "a.png").code == 0
     told = json.loads(sayso("verify", "a.png", "--json").out)
     assert [one["kind"] for one in told["findings"]] == ["our manifest", "mark", "look-alike"]
@@ -406,3 +427,76 @@ def test_openssl_agrees_with_the_chain(sealer: Sealer, tmp_path: Path) -> None:
     ran = subprocess.run(["openssl", "verify", "-purpose", "smimesign", "-CAfile", str(tmp_path / "root.pem"), str(tmp_path / "leaf.pem")],
                          capture_output=True, text=True, check=False)
     assert ran.returncode == 0 and ran.stdout.endswith("OK\n"), ran.stderr
+
+
+def test_a_timestamp_keeps_a_signature_valid_after_its_certificate_ends(tmp_path: Path) -> None:
+    """With a timestamp server of our own: sealed under a certificate of a few seconds, read when it has run out."""
+    import shutil
+    import time
+
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    config = tmp_path / "tsa.cnf"
+    config.write_text(
+        f"[tsa]\ndefault_tsa=t\n[t]\nserial={tmp_path}/serial\ncrypto_device=builtin\nsigner_cert={tmp_path}/tsa.pem\n"
+        f"certs={tmp_path}/root.pem\n"
+        f"signer_key={tmp_path}/tsa.key\nsigner_digest=sha256\ndefault_policy=1.2.3.4\ndigests=sha256,sha384,sha512\naccuracy=secs:1\n"
+        "ordering=no\ntsa_name=no\ness_cert_id_chain=no\ness_cert_id_alg=sha256\n")
+    (tmp_path / "serial").write_text("01\n")
+    settings = own(tmp_path)
+    now = datetime.datetime.now(datetime.UTC)
+    root, root_key = certificates.make_root(now)
+    tsa, tsa_key = certificates.make_leaf(root, root_key, now, usage=x509.oid.ExtendedKeyUsageOID.TIME_STAMPING)
+    leaf, key = certificates.make_leaf(root, root_key, now - datetime.timedelta(days=1), 1, seconds=4)
+    for name, data in (("root.pem", certificates._pem(root)), ("tsa.pem", certificates._pem(tsa)),
+                       ("tsa.key", certificates._key_pem(tsa_key)), ("key.pem", certificates._key_pem(key)),
+                       ("chain.pem", certificates._pem(leaf) + certificates._pem(root))):
+        (tmp_path / name).write_bytes(data)
+        (tmp_path / name).chmod(0o600)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            query = tmp_path / "query"
+            query.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+            ran = subprocess.run(["openssl", "ts", "-reply", "-config", str(config), "-section", "t", "-queryfile", str(query)],
+                                 capture_output=True, check=True)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/timestamp-reply")
+            self.send_header("Content-Length", str(len(ran.stdout)))
+            self.end_headers()
+            self.wfile.write(ran.stdout)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        stamped = Sealer(replace(settings, timestamps=f"http://127.0.0.1:{server.server_port}"))
+        parts = stamped.parts(CARD, RECORD, "png", None)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    bare = Sealer(settings).seal(CARD, RECORD, "png", None)
+    assert parts.stamped and provenance.read(parts.sealed.data, stamped.identity).steps[0].time
+    time.sleep(max(0.0, (leaf.not_valid_after_utc - datetime.datetime.now(datetime.UTC)).total_seconds()) + 1.1)
+    assert provenance.read(parts.sealed.data, stamped.identity).state == "trusted"
+    late = provenance.read(bare.data, stamped.identity)
+    assert late.state == "invalid" and "signingCredential.expired" in late.broken
+    assert "no timestamp says that it was signed before" in verify.manifests(late)[0].sentence
+
+
+def _seal(job: tuple[str, int]) -> tuple[str, bool]:
+    folder, index = job
+    mine = Sealer(Settings(folder=Path(folder)))
+    out = mine.seal(Picture(marked.infographic(index, 96)), RECORD, "png", None)
+    return out.id, provenance.read(out.data, mine.identity).ours
+
+
+def test_several_processes_share_one_log_from_the_first_picture_on(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        done = pool.map(_seal, [(str(tmp_path / "trust"), index) for index in range(12)], chunksize=1)
+    assert len({id for id, _ in done}) == 12 and all(ours for _, ours in done)
+    assert len(Sealer(Settings(folder=tmp_path / "trust")).log) == 12

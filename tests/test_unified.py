@@ -17,13 +17,13 @@ from torch import Tensor
 
 from sayso.engines import checkpoint
 from sayso.errors import BadWeights
-from sayso.models.specs import CanvasSpec, Prediction, UnifiedSpec, VisionSpec, pocket
+from sayso.models.specs import BAGEL_7B, CanvasSpec, Prediction, UnifiedSpec, VisionSpec, pocket
 from sayso.models.unified import Block, Cache, Layer, UnifiedModel, attend, attend_plainly, patch_coordinates, rotate, rotations, sine_table
 
 SPEC = UnifiedSpec(
     vocab=40, width=32, layers=3, heads=4, kv_heads=4, head_width=16, hidden=48, qkv_bias=False, norm_eps=1e-6, rope_axes=(2, 3, 3),
     rope_thetas=(1000.0, 100.0, 100.0), tied_head=True, patch_channels=24, bottleneck=8, prediction=Prediction.DATA,
-    time_scale=1000.0, vision=None,
+    time_scale=1000.0, vision=None, table_side=None, marks=None,
 )
 GROUPED = replace(SPEC, kv_heads=2, qkv_bias=True, tied_head=False, bottleneck=None)
 WHERE = patch_coordinates(2, 3)
@@ -273,10 +273,13 @@ def test_a_grouped_model_is_the_full_model_with_its_keys_repeated() -> None:
     assert a.cache.layers[0][0].shape == (2, 2, 5, 16) and b.cache.layers[0][0].shape == (2, 4, 5, 16)
 
 
-VISION = VisionSpec(channels=3, patch=14, width=32, hidden=48, layers=2, heads=4, table_side=10, norm_eps=1e-6)
+VISION = VisionSpec(channels=3, patch=14, width=32, hidden=48, layers=2, heads=4, table_side=10, norm_eps=1e-6, model_table=False)
 
 
-@pytest.mark.parametrize("spec", [SPEC, GROUPED, pocket(8, 6144, 8), replace(SPEC, vision=VISION, prediction=Prediction.VELOCITY)])
+WITH_EYES = replace(SPEC, vision=VISION, prediction=Prediction.VELOCITY)
+
+
+@pytest.mark.parametrize("spec", [SPEC, GROUPED, pocket(8, 6144, 8), WITH_EYES, BAGEL_7B])
 def test_a_spec_goes_through_json(spec: UnifiedSpec) -> None:
     again = UnifiedSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert again == spec and hash(again) == hash(spec)

@@ -11,7 +11,7 @@ from torch import Tensor
 from sayso.models.specs import VisionSpec
 from sayso.models.vision import VisionTower
 
-SPEC = VisionSpec(channels=4, patch=4, width=24, hidden=40, layers=2, heads=3, table_side=6, norm_eps=1e-6)
+SPEC = VisionSpec(channels=4, patch=4, width=24, hidden=40, layers=2, heads=3, table_side=6, norm_eps=1e-6, model_table=False)
 
 
 @pytest.fixture

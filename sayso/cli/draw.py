@@ -9,20 +9,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
-from sayso.cli import options
-from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
+from sayso.cli import options, tuning
+from sayso.errors import BadInput, CannotDo, SaysoError
 
 if TYPE_CHECKING:
     from sayso.cli.files import Batch
     from sayso.cli.progress import Progress
     from sayso.hooks import EngineInfo
-    from sayso.types import Ask, Drew, Engine, Picture, Policy, Sealer
+    from sayso.types import Ability, Ask, Drew, Engine, Parent, Part, Picture, Policy, Sealer
 
 TERMINATED = 128 + signal.SIGTERM
 
@@ -41,8 +41,26 @@ class Done:
     seconds: float = 0.0
 
 
-def check(args: argparse.Namespace) -> tuple[Ask, EngineInfo, list[Path]]:
-    """The ask, the engine's row and the files to write. Raises BadInput, CannotDo or CannotWrite; nothing was started."""
+@dataclass(frozen=True)
+class Order:
+    """What is to be made: the ask, who makes it and how that is loaded, and the files to write. `parents`: what it is made from."""
+
+    ask: Ask
+    info: EngineInfo
+    tuning: tuning.Tuning
+    paths: list[Path]
+    parents: tuple[Parent, ...] = ()
+
+
+def check(args: argparse.Namespace) -> Order:
+    """Raises BadInput, CannotDo, BadWeights or CannotWrite; nothing was started."""
+    from sayso.types import Ability
+
+    return order(args, Ability.DRAW, "draw", ())
+
+
+def order(args: argparse.Namespace, wanted: Ability, verb: str, given: Sequence[tuple[Picture, Parent]]) -> Order:
+    """The order for a picture from words and the pictures `given`. Raises as `check`."""
     from sayso.cli import files
     from sayso.engines import registry
     from sayso.types import Ability, Ask, Message, Text
@@ -51,8 +69,10 @@ def check(args: argparse.Namespace) -> tuple[Ask, EngineInfo, list[Path]]:
     prompt = options.prompt(args.prompt, info.prompt_limit)
     if args.json and args.show not in ("auto", "none"):
         raise BadInput("--json and --show both want standard output; leave one out")
-    if Ability.DRAW not in info.abilities:
-        raise CannotDo(f'the engine "{info.name}" does not draw; see sayso engines')
+    tuning.check_able(info, wanted, verb)
+    tuned = tuning.read(args, info)
+    if args.think:
+        tuning.check_able(info, Ability.THINK, "think first")
     if args.background == "transparent" and Ability.TRANSPARENT not in info.abilities:
         raise CannotDo(f'the engine "{info.name}" cannot draw on a transparent background; choose a colour or another engine')
     named = args.output is not None and not os.path.isdir(args.output)
@@ -63,12 +83,14 @@ def check(args: argparse.Namespace) -> tuple[Ask, EngineInfo, list[Path]]:
     else:
         paths = files.free_names(args.output or Path(), f"{options.slug(prompt)}-{args.seed}", args.count)
     files.probe(paths[0].parent)
-    if reason := info.missing():
-        raise BadWeights(f'the engine "{info.name}" cannot draw here: {reason}; see sayso engines for another')
+    tuning.check_ready(info, tuned, verb)
     width, height = args.size or (None, None)
-    ask = Ask((Message("user", (Text(prompt),)),), "picture", width, height, args.count, args.seed, args.steps, args.guidance,
-              args.background, style=args.style, finish=args.finish)
-    return ask, info, paths
+    parts: tuple[Part, ...] = (*(picture for picture, _ in given), Text(prompt))
+    ask = Ask((Message("user", parts),), "picture", width, height, args.count, args.seed, args.steps, args.guidance,
+              args.background, style=args.style, think=args.think, finish=args.finish, options=tuned.ask)
+    if info.check is not None:
+        info.check(ask)
+    return Order(ask, info, tuned, paths, tuple(parent for _, parent in given))
 
 
 @dataclass(frozen=True)
@@ -77,8 +99,9 @@ class Gate:
 
     policy: Policy
     sealer: Sealer
+    parents: tuple[Parent, ...] = ()
 
-    def pass_(self, stage: Literal["prompt", "output"], ask: Ask, drawn: Picture | None = None) -> None:
+    def pass_(self, stage: Literal["prompt", "inputs", "output"], ask: Ask, drawn: Picture | None = None) -> None:
         """Raises BadInput with the clause, and what is possible instead, where the policy says no."""
         verdict = self.policy.judge(stage, ask, None, drawn, "auto")
         if not verdict.allowed:
@@ -86,14 +109,19 @@ class Gate:
 
     def sealed(self, event: Drew, ask: Ask, engine: str, suffix: str) -> bytes:
         """The file of a picture: judged, marked and signed."""
-        from sayso.types import Record
+        from sayso.types import Record, Text
 
         self.pass_("output", ask, event.picture)
         origin = event.picture.origin
         settings = {"steps": ask.steps, "guidance": ask.guidance, "style": ask.style, "background": ask.background, "finish": ask.finish}
-        given = {name: value for name, value in ({**settings, **origin}).items() if value is not None and name not in ("engine", "weights", "seed")}
-        prompt = "\n".join(part.text for message in ask.messages for part in message.parts)  # type: ignore[union-attr]
-        record = Record("created", str(origin.get("engine", engine)), str(origin.get("weights", "")), event.seed, prompt, given)
+        apart = ("engine", "weights", "seed")  # they have places of their own
+        given = {name: value for name, value in {**settings, **origin}.items() if value is not None and name not in apart}
+        prompt = "\n".join(part.text for message in ask.messages for part in message.parts if isinstance(part, Text))
+        action: Literal["created", "edited"] = "edited" if self.parents else "created"
+        made = (str(origin.get("engine", engine)), str(origin.get("weights", "")), event.seed)
+        fits = ask.mask is not None and ask.mask.shape == event.picture.pixels.shape[:2]
+        kept = ~ask.mask if fits and ask.mask is not None else None
+        record = Record(action, *made, prompt, given, self.parents, kept)
         return self.sealer.seal(event.picture, record, suffix, None).data
 
 
@@ -157,19 +185,26 @@ def terminable() -> Iterator[None]:
 
 def run(args: argparse.Namespace) -> int:
     """Draws; prints the files' names last on standard output, or one JSON object."""
+    return make(args, check(args))
+
+
+def make(args: argparse.Namespace, todo: Order) -> int:
+    """Lets the policy read the ask, the engine answer it, and writes what comes, sealed."""
     from sayso.cli import files, show
     from sayso.cli.progress import Progress
     from sayso.trust import plugin
 
-    ask, info, paths = check(args)
-    gate = Gate(plugin.policy(), plugin.sealer())
+    ask, info = todo.ask, todo.info
+    gate = Gate(plugin.policy(), plugin.sealer(), todo.parents)
     gate.pass_("prompt", ask)
+    if todo.parents:
+        gate.pass_("inputs", ask)
     way = args.show if args.show != "auto" else "none" if args.json else show.detect(os.environ, sys.stdout.isatty())
     with terminable(), files.Batch(args.force) as batch:
         with Progress() as say:
             say.loading(info.name)
-            engine = info.load(args.device)
-            done = follow(engine, ask, gate, paths, batch, say, way)
+            engine = tuning.load(info, args.device, todo.tuning)
+            done = follow(engine, ask, gate, todo.paths, batch, say, way)
         written = batch.publish()
     if args.json:
         print(json.dumps({"files": [str(path) for path in written], "seed": ask.seed, "seeds": done.seeds, "engine": info.name,

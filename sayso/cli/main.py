@@ -26,8 +26,11 @@ class Command:
 
 COMMANDS = (
     Command("draw", "draw a picture from words", "sayso.cli.draw"),
+    Command("edit", "change a picture, or make one from several, in words", "sayso.cli.edit"),
+    Command("ask", "ask a question, about pictures or without any", "sayso.cli.ask"),
     Command("concepts", "what the model knows, searchable in English and Chinese", "sayso.cli.concepts"),
     Command("engines", "the engines that are installed and what each can do", "sayso.cli.engines"),
+    Command("pull", "fetch the weights of a published model", "sayso.cli.pull"),
     Command("chat", "a conversation that draws, edits and answers, in the terminal", "sayso.cli.chat"),
     Command("serve", "the OpenAI-compatible server and the studio", "sayso.server.serve"),
     Command("keys", "API keys for the server: create, list, revoke", "sayso.cli.keys"),
@@ -35,10 +38,13 @@ COMMANDS = (
     Command("policy", "what is not drawn, and how a prompt fares", "sayso.cli.policy"),
     Command("train", "train a model in the drawn world", "sayso.training.run"),
     Command("train finisher", "train the upscaler that finishes pictures", "sayso.training.finish_run"),
+    Command("distil", "weights that draw in few steps and without guidance", "sayso.training.distil_run"),
     Command("eval world", "the score of a model on held-out prompts", "sayso.evals.world"),
     Command("eval judge", "how right the judge is on pictures whose content is known", "sayso.evals.judge"),
     Command("eval trust", "how well copies are found again after what happens to pictures", "sayso.evals.trust"),
     Command("bench pocket", "seconds per picture, memory, and pictures per second of training", "sayso.training.speed"),
+    Command("bench hidream", "seconds per step of HiDream, beside diffusers in the same run", "sayso.engines.hidream.bench"),
+    Command("bench bagel", "seconds per picture and per step, FLOP/s and memory, beside a plain schedule", "sayso.evals.bagel_speed"),
     Command("bench server", "pictures per second and waiting times of the server, beside the engine alone", "sayso.server.bench"),
 )
 INTERRUPTED = 130

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from sayso.cli import tuning
 from sayso.errors import BadInput, Unknown
 
 SMALLEST, LARGEST, MULTIPLE = 64, 2048, 16
@@ -135,9 +136,14 @@ def slug(text: str) -> str:
 
 def take(parser: argparse.ArgumentParser) -> None:
     """The options of `sayso draw`."""
+    parser.add_argument("prompt", metavar="PROMPT", help="what to draw, in English or Chinese; in quotes")
+    making(parser)
+
+
+def making(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that makes pictures."""
     add = parser.add_argument
-    add("prompt", metavar="PROMPT", help="what to draw, in English or Chinese; in quotes")
-    add("-o", "--output", metavar="FILE", type=output, help="file (.png, .webp, .jpg, .avif, .gif) or folder to write to; default: named by prompt")
+    add("-o", "--output", metavar="FILE", type=output, help="file (.png, .webp, .jpg, .avif, .gif) or folder; default: named by prompt")
     add("--size", metavar="WxH", type=size, help=f"pixels; multiples of {MULTIPLE} from {SMALLEST} to {LARGEST}; default: the engine's own")
     add("--seed", type=seed, default=0, help='whole number or "random"; same seed, same picture; default 0')
     add("--steps", type=whole("steps", 1, 200), help="1 to 200; default: the engine's own")
@@ -145,10 +151,17 @@ def take(parser: argparse.ArgumentParser) -> None:
     add("--background", metavar="COLOUR", type=background, help='"transparent", a colour word or "#rrggbb"')
     add("--style", type=style, help="fluent, flat, line, noto or twemoji")
     add("-n", "--count", metavar="N", type=whole("-n", 1, 64), default=1, help="how many pictures, 1 to 64; picture i has seed + i - 1")
-    add("--engine", default=None, help="see sayso engines; default: pocket")
-    add("--device", type=device, help="cpu, cuda, cuda:1 or mps; default: the best there is")
+    add("--think", action="store_true", help="let the engine think first; the thought is shown")
+    engine(parser)
     add("--force", action="store_true", help="overwrite an existing file")
     add("--no-finish", dest="finish", action="store_false", help="enlarge without the trained finisher")
     add("--show", choices=("auto", "kitty", "sixel", "blocks"), default="auto", help="how to show the picture in the terminal")
     add("--no-show", dest="show", action="store_const", const="none", help="do not show the picture in the terminal")
     add("--json", action="store_true", help="print one JSON object instead of the files' names")
+
+
+def engine(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that uses an engine."""
+    parser.add_argument("--engine", default=None, help="see sayso engines; default: pocket")
+    parser.add_argument("--device", type=device, help="cpu, cuda, cuda:1 or mps; default: the best there is")
+    tuning.take(parser)

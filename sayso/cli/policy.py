@@ -43,8 +43,8 @@ def _list(policy: RulePolicy, as_json: bool) -> int:
     unseen = [UNSEEN[name] for name in policy.book.signals if name in UNSEEN and name not in policy.eyes.sees]
     unseen += [UNSEEN["text"]] if policy.eyes.read is None else []
     if as_json:
-        rows = [{"id": one.id, "title": one.title, "severity": one.severity, "final": one.final, "stages": list(one.applies_to), "text": one.text,
-                 "instead": one.instead} for one in policy.book.clauses]
+        rows = [{"id": one.id, "title": one.title, "severity": one.severity, "final": one.final, "stages": list(one.applies_to),
+                 "text": one.text, "instead": one.instead} for one in policy.book.clauses]
         told = {"sha256": policy.book.sha256, "model": policy.reasoner is not None, "unseen": unseen, "clauses": rows}
         print(json.dumps(told, ensure_ascii=False, indent=2))
         return 0
@@ -74,7 +74,7 @@ def _check(policy: RulePolicy, as_json: bool) -> int:
     from sayso.evals.stats import share_text, wilson
     from sayso.trust import examples
 
-    scores = examples.score(policy.book)
+    scores = examples.score(policy.book, policy.reasoner.model if policy.reasoner else None)
     if as_json:
         rows = [{"clause": one.clause, "not_unsafe": [one.stopped, one.violating, *wilson(one.stopped, one.violating)],
                  "not_overrefuse": [one.passed, one.allowed, *wilson(one.passed, one.allowed)], "wrong": list(one.wrong)} for one in scores]

@@ -11,6 +11,7 @@ from typing import Any
 
 from sayso import paths
 from sayso.errors import BadWeights
+from sayso.types import Ability
 
 
 def facts_digest(found: dict[str, Any]) -> str:
@@ -46,3 +47,17 @@ def pocket_weights() -> Path:
 
 def finisher_weights() -> Path:
     return paths.WEIGHTS / "pocket" / "finisher.safetensors"
+
+
+def abilities(found: dict[str, Any]) -> frozenset[Ability]:
+    """What weights say they were trained for; files from before they said so draw. A later version's words are left out."""
+    known = {ability.value: ability for ability in Ability}
+    return frozenset(known[word] for word in found.get("abilities", ("draw", "transparent")) if word in known)
+
+
+def pocket_abilities() -> frozenset[Ability]:
+    """Those of the pocket model at hand; of a file that cannot be read, what every pocket model can."""
+    try:
+        return abilities(facts(pocket_weights()))
+    except BadWeights:
+        return abilities({})

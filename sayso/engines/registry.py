@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
 import pluggy
 
 from sayso import hooks
-from sayso.engines import header
+from sayso.engines import checkpoints, header
+from sayso.engines.hidream import settings as hidream
+from sayso.engines.hidream import variants
 from sayso.errors import BadInput, Unknown
-from sayso.hooks import EngineInfo, hookimpl
-from sayso.types import Ability, Engine
+from sayso.hooks import EngineInfo, Fit, hookimpl
+from sayso.types import Ability, Ask, Engine
 from sayso.world.scene import STYLES
 
 DEFAULT = "pocket"
@@ -37,6 +41,53 @@ def _load_fake(device: str | None) -> Engine:
     return fake.load(device)
 
 
+def _load_diffusers(device: str | None, weights: Path | None = None, options: Mapping[str, object] | None = None) -> Engine:
+    import sayso.engines.diffusers as pipelines
+
+    return pipelines.open_engine(device, weights or Path(os.environ.get("SAYSO_DIFFUSERS") or "."), options or {})
+
+
+def _diffusers_missing() -> str | None:
+    named = os.environ.get("SAYSO_DIFFUSERS")
+    return variants.no_libraries() if named else "no pipeline is named; give its folder with --weights or SAYSO_DIFFUSERS"
+
+
+def _load_bagel(device: str | None, weights: Path | None = None, options: Mapping[str, object] | None = None) -> Engine:
+    from sayso.engines.bagel import load
+
+    return load.load(device, weights, options)
+
+
+def _fit_bagel() -> list[Fit]:
+    from sayso.engines.bagel import fit
+
+    return fit.ways()
+
+
+def _check_bagel(ask: Ask) -> object:
+    from sayso.engines.bagel import asked
+
+    return asked.checked(ask)
+
+
+def _bagel() -> EngineInfo:
+    from sayso.engines.bagel import settings
+
+    return EngineInfo(
+        name="bagel",
+        summary="BAGEL-7B-MoT: draws, edits, answers questions and thinks first; wants a graphics card",
+        abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.REFERENCES, Ability.ASK, Ability.THINK}),
+        load=_load_bagel,
+        missing=lambda: checkpoints.missing("bagel"),
+        prompt_limit=32_000,
+        options=frozenset(settings.OPTIONS),
+        tune=_load_bagel,
+        load_options=settings.LOAD_OPTIONS,
+        fit=_fit_bagel,
+        check=_check_bagel,
+    )
+
+
 def _load_remote(device: str | None) -> Engine:
     from sayso.engines import openai
 
@@ -56,12 +107,13 @@ class BuiltIn:
             EngineInfo(
                 name="pocket",
                 summary="the bundled model of the drawn world; runs on two CPU cores",
-                abilities=frozenset({Ability.DRAW, Ability.TRANSPARENT}),
+                abilities=header.pocket_abilities(),
                 load=_load_pocket,
                 missing=_pocket_missing,
                 knows=_pocket_knows,
                 styles=STYLES,
                 sizes=("512x512", "576x448", "448x576", "640x384", "384x640"),
+                options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
             ),
             EngineInfo(
                 name="fake",
@@ -74,6 +126,7 @@ class BuiltIn:
                 styles=STYLES,
                 sizes=("256x256", "512x512", "512x384", "384x512"),
             ),
+            _bagel(),
             EngineInfo(
                 name="openai",
                 summary="an OpenAI-compatible image interface elsewhere; prompts and pictures go there, with a key that you bring",
@@ -82,6 +135,17 @@ class BuiltIn:
                 missing=_remote_missing,
                 prompt_limit=32_000,
                 options=frozenset({"quality", "moderation", "extensions"}),
+            ),
+            *map(hidream.info, variants.VARIANTS.values()),
+            EngineInfo(
+                name="diffusers",
+                summary="any pipeline of the diffusers library on disk; what it can do is found out when it is loaded",
+                abilities=frozenset({Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.VIDEO}),
+                load=_load_diffusers,
+                missing=_diffusers_missing,
+                options=frozenset({"negative", "strength", "true_cfg_scale", "max_sequence_length", "guidance_rescale", "eta"}),
+                tune=_load_diffusers,
+                load_options={"dtype": "float32, float16 or bfloat16", "offload": "none, model or layers: what waits on the host"},
             ),
         ]
 

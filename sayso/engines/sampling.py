@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sayso.engines.context import Context
 from sayso.models import flow
 from sayso.models.codecs.pixels import unpatchify
 from sayso.models.tokens import Pieces
@@ -61,36 +62,64 @@ def draw(
     """Yields the picture as far as it is known after each step: float32 [B, 4, H, W] premultiplied in −1..1."""
     guided = how.guidance != 1
     cache, start = read_prompts(model, pieces, prompts + [""] * guided, limit, dtype)
+    told = Context(cache, start)
     if guided:  # the empty prompt is read once and stands beside every picture
-        cache, start = _with_twins(cache, start, len(prompts))
+        count = len(prompts)
+        told = told.pick(torch.tensor([*range(count), *[count] * count], device=start.device))
+    yield from draw_after(model, told, seeds, rows, columns, patch, how, dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a masked picture keeps: `patches` float32 [T, C] of the old picture, `keep` bool [T, C], True where it stays."""
+
+    patches: Tensor
+    keep: Tensor
+
+
+@torch.no_grad()
+def draw_after(
+    model: UnifiedModel,
+    context: Context,
+    seeds: list[int],
+    rows: int,
+    columns: int,
+    patch: int,
+    how: Sampling,
+    dtype: torch.dtype,
+    known: Known | None = None,
+) -> Iterator[Tensor]:
+    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1."""
+    guided = how.guidance != 1
     device = model.embed.weight.device
     where = patch_coordinates(rows, columns).to(device)
     z = noise_of(seeds, rows * columns, model.spec.patch_channels, device)
+    B = len(z)
+    cache, start = context.cache, context.start
+    assert cache is not None and len(start) == B * (1 + guided)
+    alone = context.pick(torch.arange(B, device=device)).cache if guided else cache
+    times = flow.time_grid(how.steps, how.shift)
+    strides = dict(zip(times[:-1].tolist(), (times[:-1] - times[1:]).tolist(), strict=True))
 
     def velocity(z: Tensor, t: Tensor) -> Tensor:
+        stride = torch.full_like(t, strides[float(t[0])]) if model.stride is not None else None
         if not guided or not how.interval[0] < float(t[0]) <= how.interval[1]:
-            plain = cache if not guided else _first(cache, len(z))
-            return _velocity(model, z, t, where, start[: len(z)], plain, dtype)
-        both = _velocity(model, torch.cat((z, z)), torch.cat((t, t)), where, start, cache, dtype)
-        told, untold = both.chunk(2)
-        return flow.guide(told, untold, how.guidance)
+            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride)
+        else:
+            twice = None if stride is None else torch.cat((stride, stride))
+            both = _velocity(model, torch.cat((z, z)), torch.cat((t, t)), where, start, cache, dtype, twice)
+            told, untold = both.chunk(2)
+            v = flow.guide(told, untold, how.guidance)
+        if known is not None:  # where the old picture stays, the straight line to it
+            v = torch.where(known.keep, (z - known.patches) / t.view(-1, 1, 1), v)
+        return v
 
-    for _, x_hat in flow.euler(velocity, z, flow.time_grid(how.steps, how.shift).to(device)):
+    for _, x_hat in flow.euler(velocity, z, times.to(device)):
         yield unpatchify(x_hat, patch, rows, columns)
 
 
-def _velocity(model: UnifiedModel, z: Tensor, t: Tensor, where: Tensor, start: Tensor, cache: Cache, dtype: torch.dtype) -> Tensor:
-    out = model.predict(z.to(dtype), t, where, start, cache).float()
+def _velocity(
+    model: UnifiedModel, z: Tensor, t: Tensor, where: Tensor, start: Tensor, cache: Cache | None, dtype: torch.dtype, stride: Tensor | None
+) -> Tensor:
+    out = model.predict(z.to(dtype), t, where, start, cache, stride).float()
     return flow.velocity_of_data(out, z, t) if model.predicts_data else out
-
-
-def _with_twins(cache: Cache, start: Tensor, count: int) -> tuple[Cache, Tensor]:
-    """Rows 0..count−1 and, count times, the last row."""
-    pick = torch.cat((torch.arange(count), torch.full((count,), count))).to(start.device)
-    layers = tuple((k[pick], v[pick]) for k, v in cache.layers)
-    return Cache(layers, None if cache.valid is None else cache.valid[pick]), start[pick]
-
-
-def _first(cache: Cache, count: int) -> Cache:
-    layers = tuple((k[:count], v[:count]) for k, v in cache.layers)
-    return Cache(layers, None if cache.valid is None else cache.valid[:count])

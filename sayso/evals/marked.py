@@ -90,7 +90,7 @@ def picture(kind: str, seed: int, side: int = 512) -> np.ndarray:
     """uint8 [H, W, 4] of a kind of KINDS."""
     makers: dict[str, Callable[[int, int], np.ndarray]] = {
         "drawn": drawn, "photo": photo, "infographic": infographic, "smooth": smooth,
-        "transparent": lambda seed, side: drawn(seed, side, transparent=True),
+        "transparent": lambda seed, side: drawn(seed + 7_000_000, side, transparent=True),  # other scenes than those of "drawn"
     }
     return makers[kind](seed, side)
 

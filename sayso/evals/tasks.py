@@ -56,6 +56,10 @@ def _related(scene: Scene) -> bool:
     return len(scene.items) == 2 and any(r.kind in ("left of", "right of", "above", "below") for r in scene.relations)
 
 
+def _hanzi(scene: Scene) -> bool:
+    return any("\u4e00" <= c <= "\u9fff" for line in scene.lettering for c in line.text)
+
+
 TASKS: tuple[Task, ...] = (
     Task("single", "single", "short", ("concept",), True, lambda s: len(s.items) == 1, _plain),
     Task("two", "pair", "short", ("concept",), True, lambda s: len(s.items) == 2, _plain),
@@ -75,6 +79,8 @@ TASKS: tuple[Task, ...] = (
     Task("background", "single", "medium", ("background",), False, lambda s: s.background.kind == "solid", _on_colour),
     Task("transparency", "single", "medium", ("transparency",), False, lambda s: len(s.items) == 1, _on_nothing),
     Task("lettering", "lettering", "medium", ("lettering",), False, lambda s: len(s.lettering) == 1, _as_it_is),
+    Task("letters", "lettering", "medium", ("lettering",), False, lambda s: len(s.lettering) == 1 and not _hanzi(s), _as_it_is),
+    Task("characters", "lettering", "medium", ("lettering",), False, lambda s: len(s.lettering) == 1 and _hanzi(s), _as_it_is),
     Task("grid", "grid", "short", ("grid",), False, lambda s: s.grid == (4, 4), _as_it_is),
 )
 

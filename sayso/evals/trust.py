@@ -1,7 +1,7 @@
 """`sayso eval trust`: how well copies are found again, and whether pictures that were never marked are taken for copies.
 
 Every picture is sealed into a log of its own, harmed in each of the ways of `sayso.evals.marked`, and looked for as `sayso verify`
-does: by its mark and by its looks. A find is wrong when it names another picture, and on an unmarked one always.
+does: by its mark and by its looks. A find is wrong when it names another picture too, and on an unmarked one always.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _count(row: Row, pixels: np.ndarray, mark: int, sealer: Sealer) -> None:
     row.mark += read == mark
     row.look += mark in looks
     row.either += read == mark or mark in looks
-    row.wrong += read not in (None, mark)
+    row.wrong += read not in (None, mark) or bool(set(looks) - {mark})
 
 
 def _timed(log: Log, entries: int, pixels: np.ndarray) -> float:
@@ -213,7 +213,8 @@ def as_json(report: Report) -> dict[str, object]:
         "found": {harm: {"n": row.n, "either": row.either, "interval": wilson(row.either, row.n), "mark": row.mark, "look": row.look,
                          "wrong": row.wrong, "seconds": round(row.seconds / row.n, 4)} for harm, row in sums.items()},
         "kinds": {kind: {harm: row.either for harm, row in by.items()} for kind, by in report.rows.items()},
-        "psnr": report.psnr, "seal_seconds": report.seal_seconds, "added_bytes": report.added, "sure": report.sure, "unmarked": report.unmarked,
-        "unmarked_thorough": report.unmarked_thorough, "wrong_marks": report.wrong_marks, "wrong_looks": report.wrong_looks,
+        "psnr": report.psnr, "seal_seconds": report.seal_seconds, "added_bytes": report.added, "sure": report.sure,
+        "unmarked": report.unmarked, "unmarked_thorough": report.unmarked_thorough,
+        "wrong_marks": report.wrong_marks, "wrong_looks": report.wrong_looks,
         "lookup_ms": report.lookup_ms, "lookup_entries": report.lookup_entries,
     }

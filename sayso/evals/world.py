@@ -1,5 +1,8 @@
 """`sayso eval world`: the score of a model in the drawn world, on held-out compositions, with 95 % intervals.
 
+Tasks are drawn from one prompt each (tasks.py); exams are longer talks with the engine (exams.py), and are sat by weights
+that say they were trained for them.
+
 Results are kept prompt by prompt in `results.jsonl`, so that a stopped evaluation goes on where it was.
 """
 
@@ -20,6 +23,7 @@ from sayso.evals.stats import bootstrap_mean, share_text, wilson
 if TYPE_CHECKING:
     import numpy as np
 
+    from sayso.evals.exams import Exam, Room
     from sayso.evals.tasks import Task
     from sayso.types import Engine
     from sayso.world.judge import Judge
@@ -93,18 +97,27 @@ def world_of(concepts: frozenset[str] | None) -> WorldSpec:
     return replace(FIRST_LIGHT, concepts=tuple(c.slug for c in art.concepts() if c.slug in concepts))
 
 
-def chosen(names: str | None) -> tuple[Task, ...]:
-    """The tasks of a comma-separated list; raises Unknown."""
+def chosen(names: str | None) -> tuple[Task | Exam, ...]:
+    """The tasks and exams of a comma-separated list, None = all; raises Unknown."""
     from sayso.errors import Unknown
+    from sayso.evals.exams import EXAMS
     from sayso.evals.tasks import TASKS
 
-    table = {t.name: t for t in TASKS}
+    known: list[Task | Exam] = [*TASKS, *EXAMS]
+    table = {t.name: t for t in known}
     if names is None:
-        return TASKS
+        return tuple(table.values())
     for name in names.split(","):
         if name not in table:
             raise Unknown("task", name, tuple(table))
     return tuple(table[n] for n in names.split(","))
+
+
+def offered(engine: Engine, tasks: tuple[Task | Exam, ...]) -> tuple[Task | Exam, ...]:
+    """Those that the engine's weights were trained for."""
+    from sayso.evals.exams import Exam
+
+    return tuple(t for t in tasks if not isinstance(t, Exam) or t.offered(engine))
 
 
 def kept(path: Path) -> dict[tuple[str, int], Result]:
@@ -133,14 +146,26 @@ def _same_settings(path: Path, settings: dict[str, object], resume: bool) -> Non
     path.write_text(json.dumps(settings), encoding="utf-8")
 
 
-def examine(engine: Engine, world: WorldSpec, tasks: tuple[Task, ...], args: argparse.Namespace) -> Iterator[Result]:
+def _sit(room: Room, task: Task | Exam, index: int, args: argparse.Namespace) -> tuple[np.ndarray, Result]:
+    """One prompt of a task, or one exam: its picture and its outcome."""
+    from sayso.evals.exams import Exam, sat
+    from sayso.evals.tasks import prompt_of
+
+    if isinstance(task, Exam):
+        out = sat(task, room, index)
+        return out.pixels, Result(task.name, index, out.prompt, out.right, out.share, None, out.reasons)
+    scene, prompt = prompt_of(task, room.world, args.seed, index)
+    pixels = draw_one(room.engine, prompt, args.seed + index, args)
+    return pixels, Result(task.name, index, prompt, *score_one(room.judge, task, scene, pixels))
+
+
+def examine(engine: Engine, world: WorldSpec, tasks: tuple[Task | Exam, ...], args: argparse.Namespace) -> Iterator[Result]:
     """Draws and judges every prompt that has no result yet; yields all results in order."""
     from PIL import Image
 
-    from sayso.evals.tasks import prompt_of
-    from sayso.world.judge import Judge
+    from sayso.evals.exams import Room
 
-    judge = Judge()
+    room = Room(engine, world, args.seed, args.steps, args.guidance)
     path = args.out / "results.jsonl"
     (args.out / "pictures").mkdir(parents=True, exist_ok=True)
     _same_settings(
@@ -155,18 +180,19 @@ def examine(engine: Engine, world: WorldSpec, tasks: tuple[Task, ...], args: arg
                 if (task.name, index) in done:
                     yield done[task.name, index]
                     continue
-                scene, prompt = prompt_of(task, world, args.seed, index)
-                pixels = draw_one(engine, prompt, args.seed + index, args)
+                pixels, result = _sit(room, task, index, args)
                 if index < SHEET:
-                    Image.fromarray(pixels, "RGBA").save(args.out / "pictures" / f"{task.name}-{index:03d}.png")
-                result = Result(task.name, index, prompt, *score_one(judge, task, scene, pixels))
+                    Image.fromarray(pixels, "RGBA").save(args.out / "pictures" / f"{task.name.replace(' ', '-')}-{index:03d}.png")
                 log.write(json.dumps(result.__dict__, ensure_ascii=False) + "\n")
                 log.flush()
                 yield result
 
 
-def summary(results: list[Result], tasks: tuple[Task, ...]) -> dict[str, Any]:
-    """Scores by task, the mean of GenEval's six as "overall", and its interval by bootstrap over prompts within tasks."""
+def summary(results: list[Result], tasks: tuple[Task | Exam, ...], left_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Scores by task, the mean of GenEval's six as "overall", and its interval by bootstrap over prompts within tasks.
+
+    `left_out`: names of the tasks that the weights were not trained for.
+    """
     out: dict[str, Any] = {"tasks": {}}
     for task in tasks:
         mine = [r for r in results if r.task == task.name]
@@ -183,7 +209,8 @@ def summary(results: list[Result], tasks: tuple[Task, ...]) -> dict[str, Any]:
         if any(r.delta is not None for r in mine):
             row["median_delta_e"] = sorted(r.delta for r in mine if r.delta is not None)[len(mine) // 2]
         out["tasks"][task.name] = row
-    general = [[float(r.right) for r in results if r.task == t.name] for t in tasks if t.general]
+    out["not_trained"] = list(left_out)
+    general = [[float(r.right) for r in results if r.task == t.name] for t in tasks if getattr(t, "general", False)]
     if general:
         out["overall"] = sum(sum(g) / len(g) for g in general) / len(general)
         least = min(len(g) for g in general)
@@ -197,6 +224,7 @@ def table(scores: dict[str, Any]) -> str:
     for name, row in scores["tasks"].items():
         note = f", median ΔE {row['median_delta_e']:.1f}" if "median_delta_e" in row else ""
         lines.append(f"| {name} | {row['share']:.2f} of {row['n']}{note} | {row['low']:.2f}–{row['high']:.2f} | {row['facts']:.2f} |")
+    lines += [f"| {name} | not trained | | |" for name in scores.get("not_trained", ())]
     if "overall" in scores:
         lines.append(
             f"| **overall** (the six of GenEval) | **{scores['overall']:.2f}** "
@@ -213,10 +241,11 @@ def _contact_sheet(results: list[Result], out: Path) -> None:
 
     tiles = []
     for r in results:
-        picture = out / "pictures" / f"{r.task}-{r.index:03d}.png"
+        picture = out / "pictures" / f"{r.task.replace(' ', '-')}-{r.index:03d}.png"
         if r.index < SHEET // 2 and picture.exists():
             tiles.append((np.asarray(Image.open(picture).convert("RGBA")), r.prompt, r.right))
-    captioned(tiles, SHEET // 2, 160).save(out / "sheet.webp", quality=80)
+    if tiles:
+        captioned(tiles, SHEET // 2, 160).save(out / "sheet.webp", quality=80)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -227,9 +256,10 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"--n {args.n} is out of range; choose 1 to 100000")
     if args.weights is not None:
         os.environ["SAYSO_WEIGHTS"] = str(args.weights)
-    tasks = chosen(args.tasks)
+    wanted = chosen(args.tasks)
     info = registry.info(args.engine)
     engine = info.load(None)
+    tasks = offered(engine, wanted)
     world = world_of(info.knows() if info.knows else None)
     results, start = [], time.monotonic()
     for result in examine(engine, world, tasks, args):
@@ -238,9 +268,12 @@ def run(args: argparse.Namespace) -> int:
             left = (time.monotonic() - start) / len(results) * (len(tasks) * args.n - len(results))
             end = "\r" if sys.stderr.isatty() else "\n"
             print(f"{result.task} {result.index + 1}/{args.n}, {left / 60:.1f} min left   ", end=end, file=sys.stderr, flush=True)
-    scores = summary(results, tasks)
+    scores = summary(results, tasks, tuple(t.name for t in wanted if t not in tasks))
     (args.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     _contact_sheet(results, args.out)
     print(json.dumps(scores) if args.json else table(scores))
-    print(f"{share_text(sum(r.right for r in results), len(results))} of all prompts; sheet: {args.out / 'sheet.webp'}", file=sys.stderr)
+    if results:
+        print(
+            f"{share_text(sum(r.right for r in results), len(results))} of all prompts; sheet: {args.out / 'sheet.webp'}", file=sys.stderr
+        )
     return 0

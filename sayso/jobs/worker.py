@@ -22,7 +22,7 @@ from sayso.types import Engine
 LOG = logging.getLogger("sayso.jobs")
 IDLE_SECONDS = 0.5  # between two looks at the queue when nobody rings
 FULL_SECONDS = 1.0  # between two looks at a full disk
-PROGRESS_SECONDS = 0.1  # steps within this time are written together
+PROGRESS_SECONDS = 0.25  # steps within this time are written together
 
 
 Seen = Callable[[str, str, float, float], None]

@@ -9,7 +9,9 @@ Samplers are pure functions over `velocity(z, t) -> v`; guidance wraps a velocit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -87,3 +89,72 @@ def heun(velocity: Velocity, z: Tensor, times: Tensor) -> Iterator[tuple[Tensor,
         v2 = velocity(z + (then - now) * v, t_then)
         z = z + (then - now) * (v + v2) / 2
         yield z, x_hat
+
+
+# Solvers for models that prepared all their times beforehand: velocity(z, i) is v at the i-th of them.
+
+StepVelocity = Callable[[Tensor, int], Tensor]
+
+
+@dataclass(frozen=True)
+class UniPCMove:
+    """One move z_a → z_b as sums over (z_a, x_a, x before a, x_b), where x are the pictures that velocities pointed at.
+
+    `corrected` improves the arrival once x_b is known, `predicted` is the arrival. Both are scalars of the table of times alone.
+    """
+
+    predicted: tuple[float, float, float]
+    corrected: tuple[float, float, float, float]
+
+
+def unipc_moves(times: Sequence[float]) -> list[UniPCMove]:
+    """The scalars of UniPC for a falling table of times that ends with 0, in float64.
+
+    Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models", 2023: data prediction,
+    B2(h) = expm1(h), order 2, with λ = ln((1 − t) / t). The first and the last move are of order 1.
+    """
+    moves: list[UniPCMove] = []
+    lam = [math.log((1 - t) / t) if t > 0 else math.inf for t in times]
+    for i in range(len(times) - 1):
+        h = lam[i + 1] - lam[i]
+        e, alpha, keep = math.expm1(-h), 1 - times[i + 1], times[i + 1] / times[i]
+        if i == 0 or i == len(times) - 2:
+            moves.append(UniPCMove((keep, -alpha * e, 0.0), (keep, -alpha * e * 0.5, 0.0, -alpha * e * 0.5)))
+            continue
+        r = (lam[i - 1] - lam[i]) / h
+        past = -alpha * e * 0.5 / r
+        phi1 = e / -h - 1
+        phi2 = phi1 / -h - 0.5
+        b1, b2 = phi1 / e, 2 * phi2 / e
+        before = (b1 - b2) / (1 - r)
+        after, back = -alpha * e * (b1 - before), -alpha * e * before / r
+        moves.append(UniPCMove((keep, -alpha * e - past, past), (keep, -alpha * e - after - back, back, after)))
+    return moves
+
+
+def unipc(velocity: StepVelocity, z: Tensor, times: Sequence[float]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Second order, one evaluation a step (`unipc_moves`). Yields (z, x̂) after each step; z is float32."""
+    moves = unipc_moves(times)
+    z = z.float()
+    start = before = now = z
+    for i, move in enumerate(moves):
+        x = z - times[i] * velocity(z, i).float()
+        if i:  # the arrival of the last move, with what is known now
+            a, b, c, d = moves[i - 1].corrected
+            z = a * start + b * now + c * before + d * x
+        start, before, now = z, now, x
+        a, b, c = move.predicted
+        z = a * start + b * now + c * before if c else a * start + b * now
+        yield z, x
+
+
+def renoise(velocity: StepVelocity, z: Tensor, times: Sequence[float], noise: Callable[[int], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The few-step sampler of distilled models (Luo et al., "Latent Consistency Models", 2023): to x̂, then fresh noise on it.
+
+    `noise(i)`: the noise of the i-th step, called when the step does not end at time 0. Yields (z, x̂) after each step.
+    """
+    z = z.float()
+    for i, then in enumerate(times[1:]):
+        x = z - times[i] * velocity(z, i).float()
+        z = (1 - then) * x + then * noise(i).to(x) if then > 0 else x
+        yield z, x

@@ -80,6 +80,12 @@ def patch_coordinates(rows: int, columns: int) -> Tensor:
     return torch.stack((r.flatten(), c.flatten()), dim=-1).float().add(0.5).mul(unit)
 
 
+def grid_coordinates(rows: int, columns: int) -> Tensor:
+    """Places of the patches [rows · columns, 2] as whole (row, column), for a model whose places are a table."""
+    r, c = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    return torch.stack((r.flatten(), c.flatten()), dim=-1)
+
+
 def rotations(positions: Tensor, spec: UnifiedSpec) -> tuple[Tensor, Tensor]:
     """Positions [B, T, A] → cosines and sines [B, 1, T, D / 2] (rotary embedding, Su et al. 2021; angles in float32)."""
     parts = []
@@ -239,9 +245,10 @@ class TimeEmbedding(nn.Module):
 
 
 class UnifiedModel(nn.Module):
-    """See the module's docstring. `forward` runs one block; `read`, `see` and `predict` make blocks and call it."""
+    """See the module's docstring. `forward` runs one block; `read`, `see`, `show` and `draw` make blocks and call it."""
 
-    def __init__(self, spec: UnifiedSpec):
+    def __init__(self, spec: UnifiedSpec, strides: bool = False):
+        """`strides`: the draw expert is told how long the sampler's step is, as weights distilled to few steps need."""
         super().__init__()
         self.spec = spec
         self.embed = nn.Embedding(spec.vocab, spec.width)
@@ -250,10 +257,12 @@ class UnifiedModel(nn.Module):
         self.draw_norm = RMSNorm(spec.width, spec.norm_eps)
         self.head = None if spec.tied_head else Linear(spec.width, spec.vocab, bias=False)
         self.time = TimeEmbedding(spec.width, spec.time_scale)
+        self.stride = TimeEmbedding(spec.width, spec.time_scale) if strides else None
         inner = spec.bottleneck
         self.squeeze = None if inner is None else Linear(spec.patch_channels, inner, bias=False)
         self.patch_in = Linear(inner or spec.patch_channels, spec.width)
         self.patch_out = Linear(spec.width, spec.patch_channels)
+        self.places = None if spec.table_side is None else nn.Embedding(spec.table_side**2, spec.width)
         self.vision = None if spec.vision is None else VisionTower(spec.vision, spec.width)
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -263,7 +272,7 @@ class UnifiedModel(nn.Module):
                 if name.endswith("bias"):
                     nn.init.zeros_(parameter)
                 continue
-            if name.endswith(("o_proj.weight", "down_proj.weight")) or name == "patch_out.weight":
+            if name.endswith(("o_proj.weight", "down_proj.weight")) or name in ("patch_out.weight", "stride.fc2.weight"):
                 nn.init.zeros_(parameter)
             elif name == "embed.weight":
                 nn.init.normal_(parameter, std=0.25, generator=generator)
@@ -303,24 +312,62 @@ class UnifiedModel(nn.Module):
         empty = rows[:, :0]
         return self(Block(rows, empty, positions, positions[:, :0], causal=True), cache, valid)
 
-    def predict(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Tensor:
+    def see(self, pixels: Tensor, start: Tensor, cache: Cache | None, dtype: torch.dtype) -> Output:
+        """A picture through the vision tower: [B, channels, H, W] in −1..1, all of its rows at position `start` [B]."""
+        assert self.vision is not None
+        rows = self.vision(pixels.to(self.vision.patch_in.weight.dtype)).to(dtype)
+        marks = self.mark_rows(len(rows), dtype)
+        rows = torch.cat((marks[:, :1], rows, marks[:, 1:]), dim=1)
+        positions = self._positions(start[:, None, None].expand(-1, rows.shape[1], 1))
+        return self(Block(rows, rows[:, :0], positions, positions[:, :0], causal=False), cache)
+
+    def predict(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+    ) -> Tensor:
         """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
-        return self.patch_out(self.draw(z, t, coordinates, start, cache).draw)
+        return self.patch_out(self.draw(z, t, coordinates, start, cache, stride).draw)
 
-    def draw(self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
-        """Runs noisy patches z [B, P, patch_channels] at times t [B] after `cache`.
+    def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Cache:
+        """Clean patches x [B, P, patch_channels] become context: the cache with them, as a picture at time 0, at its end."""
+        return self.draw(x, torch.zeros(len(x), device=x.device), coordinates, start, cache).cache
 
-        `coordinates` [P, 2] from `patch_coordinates`; `start` [B]: the sequence position of the picture.
+    def draw(
+        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+    ) -> Output:
+        """Runs patches z [B, P, patch_channels] at times t [B] (0 = a clean picture to look back on) after `cache`.
+
+        `coordinates` [P, 2] from `where`; `start` [B]: the sequence position of the picture and of its marks. `stride` [B]:
+        how much time the sampler's step takes, for weights that were distilled to few steps (None: an infinitely small one).
         """
-        dtype = z.dtype
-        rows = z if self.squeeze is None else self.squeeze(z)
+        rows = self.patch_in(z if self.squeeze is None else self.squeeze(z))
+        when = self.time(t, z.dtype)
+        if self.stride is not None and stride is not None:
+            when = when + self.stride(stride, z.dtype)
+        rows = rows + self.place_rows(coordinates, z.dtype) + when[:, None]
+        marks = self.mark_rows(len(z), z.dtype)
+        sequence = start[:, None, None].expand(-1, marks.shape[1] + z.shape[1], 1)
+        places = F.pad(coordinates.float(), (0, 0, marks.shape[1], 0)).expand(len(z), -1, -1)
+        positions = self._positions(torch.cat((sequence, places), dim=-1))
+        U = marks.shape[1]
+        return self(Block(marks, rows, positions[:, :U], positions[:, U:], causal=False), cache)
+
+    def where(self, rows: int, columns: int) -> Tensor:
+        """The coordinates [rows · columns, 2] of a picture's patches in the form this model takes."""
+        grid = patch_coordinates(rows, columns) if self.places is None else grid_coordinates(rows, columns)
+        return grid.to(self.embed.weight.device)
+
+    def place_rows(self, coordinates: Tensor, dtype: torch.dtype) -> Tensor:
+        """[P, 2] → what is added to the patches for their places [P, C]."""
+        if self.places is not None:
+            assert self.spec.table_side is not None
+            return F.embedding(coordinates[:, 0] * self.spec.table_side + coordinates[:, 1], self.places.weight).to(dtype)
         half = self.spec.width // 2
-        table = torch.cat((sine_table(coordinates[:, 1], half), sine_table(coordinates[:, 0], half)), dim=-1)
-        rows = self.patch_in(rows) + table.to(dtype) + self.time(t, dtype)[:, None]
-        sequence = start[:, None, None].expand(-1, z.shape[1], 1)
-        positions = self._positions(torch.cat((sequence, coordinates.expand(len(z), -1, -1)), dim=-1))
-        empty = rows[:, :0]
-        return self(Block(empty, rows, positions[:, :0], positions, causal=False), cache)
+        return torch.cat((sine_table(coordinates[:, 1], half), sine_table(coordinates[:, 0], half)), dim=-1).to(dtype)
+
+    def mark_rows(self, count: int, dtype: torch.dtype) -> Tensor:
+        """[count, 2, C] before and after a picture, or [count, 0, C] for a model without marks."""
+        ids = torch.tensor(self.spec.marks or (), dtype=torch.long, device=self.embed.weight.device)
+        return F.embedding(ids, self.embed.weight).to(dtype).expand(count, -1, -1)
 
     def logits(self, rows: Tensor) -> Tensor:
         """Understand rows [B, U, C] → [B, U, vocab]."""

@@ -50,13 +50,18 @@ class VisionTower(nn.Module):
         self.norm = nn.LayerNorm(spec.width, spec.norm_eps)
         self.fc1 = nn.Linear(spec.width, model_width)
         self.fc2 = nn.Linear(model_width, model_width)
+        self.model_positions = nn.Embedding(spec.table_side**2, model_width) if spec.model_table else None
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[B, channels, H, W] in −1..1, sides multiples of the patch and at most table_side patches → [B, T, M]."""
         rows, columns = pixels.shape[2] // self.spec.patch, pixels.shape[3] // self.spec.patch
         assert rows <= self.spec.table_side and columns <= self.spec.table_side, (rows, columns)
-        grid = self.positions.weight.view(self.spec.table_side, self.spec.table_side, -1)[:rows, :columns].flatten(0, 1)
-        x = self.patch_in(cut(pixels, self.spec.patch)) + grid
+        x = self.patch_in(cut(pixels, self.spec.patch)) + self._places(self.positions, rows, columns)
         for layer in self.layers:
             x = layer(x)
-        return self.fc2(F.gelu(self.fc1(self.norm(x)), approximate="tanh"))
+        x = self.fc2(F.gelu(self.fc1(self.norm(x)), approximate="tanh"))
+        return x if self.model_positions is None else x + self._places(self.model_positions, rows, columns)
+
+    def _places(self, table: nn.Embedding, rows: int, columns: int) -> Tensor:
+        """The table's top left corner [T, ·]: places are not stretched to the table's size."""
+        return table.weight.view(self.spec.table_side, self.spec.table_side, -1)[:rows, :columns].flatten(0, 1)

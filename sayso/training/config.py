@@ -51,6 +51,31 @@ MIXES = {
 }
 
 
+# Shares of a step's batch by task of `training.tasks`; "draw" is the stream of captions and pictures.
+MENUS: dict[str, tuple[tuple[str, float], ...]] = {
+    "draw": (("draw", 1.0),),
+    "all": (
+        ("draw", 0.42),
+        ("plan", 0.05),
+        ("without", 0.02),
+        ("look", 0.05),
+        ("think", 0.06),
+        ("think long", 0.03),
+        ("edit", 0.10),
+        ("relook", 0.03),
+        ("turns", 0.04),
+        ("mask", 0.05),
+        ("references", 0.03),
+        ("references three", 0.01),
+        ("ask", 0.05),
+        ("describe", 0.02),
+        ("compare", 0.02),
+        ("views", 0.01),
+        ("walk", 0.01),
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stretch of training at one picture size. `until`: share of all pictures at which it ends."""
@@ -81,13 +106,26 @@ class TrainConfig:
     t_min: float  # of flow.velocity_loss
     dense: float  # weight of the dense labels' lesson, 0 = without
     aspects: bool  # train the four oblong canvases as well
+    tasks: tuple[tuple[str, float], ...] = MENUS["draw"]
+    text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
+    reel: tuple[int, int] = (120, 60)  # turntables and walks drawn ahead, where those are tasks
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        return cls(**{**values, "stages": tuple(Stage(**s) for s in values["stages"])})
+        return cls(**{**values, "stages": tuple(Stage(**s) for s in values["stages"]), **_tuples(values)})
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields that JSON keeps as lists; absent in states from before there were tasks."""
+    out: dict[str, Any] = {}
+    if "tasks" in values:
+        out["tasks"] = tuple((name, share) for name, share in values["tasks"])
+    if "reel" in values:
+        out["reel"] = tuple(values["reel"])
+    return out
 
 
 def planned(depth: int, patch: int, core: int, mix: str, pictures: int, stages: str, batch: int, seed: int, aspects: bool) -> TrainConfig:

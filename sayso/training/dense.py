@@ -54,8 +54,9 @@ def label(scenes: Sequence[Scene], world: WorldSpec, rows: int, columns: int) ->
     for k in range(max((len(s.items) for s in scenes), default=0)):  # the k-th items of all scenes at once, as they are drawn
         mine = [b for b, s in enumerate(scenes) if len(s.items) > k]
         items = [scenes[b].items[k] for b in mine]
-        frames = [frame(scenes[b].width, scenes[b].height) for b in mine]
-        table = np.array([(i.x * w, i.y * h, i.size, np.deg2rad(i.turn), -1 if i.flip else 1) for i, (w, h) in zip(items, frames, strict=True)])
+        frames = np.array([frame(scenes[b].width, scenes[b].height) for b in mine])
+        table = np.array([(i.x, i.y, i.size, np.deg2rad(i.turn), -1 if i.flip else 1) for i in items])
+        table[:, :2] *= frames
         u, v, size, turn, facing = (column[:, None] for column in table.T)
         du, dv = (x - u) / size, (y - v) / size
         du, dv = np.cos(turn) * du + np.sin(turn) * dv, np.cos(turn) * dv - np.sin(turn) * du

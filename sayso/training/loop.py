@@ -23,11 +23,12 @@ from sayso.models.codecs.pixels import decode
 from sayso.models.specs import CanvasSpec, pocket
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
-from sayso.training import report, state
+from sayso.training import mixed, report, state
 from sayso.training.config import MIXES, TEXT_LIMIT, Stage, TrainConfig, rate
 from sayso.training.dense import DenseHead
+from sayso.training.mixed import Mixed
 from sayso.training.optim import Mean, Optimiser
-from sayso.training.stream import Batch, Drafts, Stream, bucket_sizes, compose, grid_of, world_of
+from sayso.training.stream import Batch, Drafts, bucket_sizes, compose, grid_of, world_of
 from sayso.world.atlas import Atlas
 
 
@@ -66,7 +67,16 @@ class Run:
             "device": _device_name(self.model.embed.weight.device),
         }
         state.export(
-            self.folder / state.MODEL, self.model.spec, self.canvas, self.pieces, self.mean.state(), world.concepts, world.styles, history
+            self.folder / state.MODEL,
+            self.model.spec,
+            self.canvas,
+            self.pieces,
+            self.mean.state(),
+            world.concepts,
+            world.styles,
+            history,
+            mixed.abilities(self.config),
+            mixed.trained_looks(self.config),
         )
 
 
@@ -127,6 +137,8 @@ def flops_per_picture(run: Run) -> float:
     per_row = 2 * spec.layers * (2 * spec.width * spec.head_width * (spec.heads + spec.kv_heads) + 3 * spec.width * spec.hidden)
     mix = MIXES[run.config.mix]
     text = sum(n * width for n, (width, _) in zip(bucket_sizes(mix, run.stage.batch), mix.texts, strict=True)) / run.stage.batch
+    if not mixed.plain(run.config):
+        return mixed.flops(run.model, run.config, run.stage, text)
     tokens = run.stage.tokens
     attention = 4 * spec.layers * spec.heads * spec.head_width * (text * text / 2 + tokens * (tokens + text))
     return 3 * (per_row * (text + tokens) + attention)
@@ -146,14 +158,17 @@ def loss_of(
     return loss
 
 
-def train_step(run: Run, drafts: Drafts, atlas: Atlas, shape: tuple[int, int]) -> torch.Tensor:
+def train_step(run: Run, drafts: Drafts | Mixed, atlas: Atlas, shape: tuple[int, int]) -> torch.Tensor:
     """One update; returns the mean loss as a tensor on the device."""
     config, stage = run.config, run.stage
     device = atlas.device
     generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + run.step)
     dtype = torch.bfloat16
     total = torch.zeros((), device=device)
-    for batch in compose(drafts, atlas, world_of(config), config.patch, *shape, config.foreground):
+    drawn, groups = (drafts.draw, drafts.groups) if isinstance(drafts, Mixed) else (drafts, ())
+    for batch in compose(drawn, atlas, world_of(config), config.patch, *shape, config.foreground) if drawn else ():
+        if not len(batch.ids):  # a small part of a mixed step may leave a bucket empty
+            continue
         share = len(batch.ids) / stage.batch
         t = flow.sample_times(len(batch.ids), generator, device)
         t = stage.time_shift * t / (1 + (stage.time_shift - 1) * t)
@@ -161,6 +176,11 @@ def train_step(run: Run, drafts: Drafts, atlas: Atlas, shape: tuple[int, int]) -
         loss = loss_of(run.model, run.head, batch, noise, t, config, dtype) * share
         loss.backward()
         total += loss.detach()
+    for group in groups:
+        ready = mixed.ready(group, atlas, config.patch, *shape, config.foreground)
+        loss, _, _ = mixed.group_loss(run.model, ready, stage, config, generator, dtype)
+        (loss * len(group) / stage.batch).backward()
+        total += loss.detach() * len(group) / stage.batch
     factor = rate(config, run.step, run.seen)
     run.optimiser.step(config.muon_rate * factor, config.adam_rate * factor)
     run.step += 1
@@ -184,12 +204,13 @@ def samples(run: Run, out: Path) -> None:
 
 
 def compile_layers(run: Run) -> None:
-    """Compiles layer by layer: one short compilation for each shape, shared by all layers."""
+    """Compiles layer by layer, shared by all layers: one short compilation for each shape of the draw task; a run of many
+    tasks has some sixty shapes, which a few graphs with open sizes serve together."""
     import torch._dynamo
 
     torch._dynamo.config.cache_size_limit = 256
     for layer in run.model.layers:
-        layer.compile(dynamic=False)
+        layer.compile(dynamic=not mixed.plain(run.config))
 
 
 def _finite(loss: torch.Tensor, step: int) -> float:
@@ -215,7 +236,7 @@ def train(
     `tell(run, loss, pictures a second, operations a second)` is called about once a second.
     """
     log = report.Log(run.folder / "log.csv", run.step)
-    stream = Stream(run.config, run.pieces, workers)
+    stream = mixed.stream_of(run.config, run.pieces, workers)
     try:
         while run.seen < run.config.pictures and not stop():
             stage = run.stage

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from sayso.training.loop import Run
 
 CORE = 410  # everyday concepts of the world
-NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed", "start")  # options that a resumed run has already settled
+NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed", "start", "tasks")  # options that a resumed run has already settled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("world", "simple"),
         default=None,
         help="kinds of scenes: all of the world's, or mostly one and two large things (default: simple on a CPU, world on a GPU)",
+    )
+    parser.add_argument(
+        "--tasks",
+        default=None,
+        metavar="MENU",
+        help='what is trained: "draw" (default), "all", or shares such as draw=0.6,edit=0.2,ask=0.2',
     )
     parser.add_argument("--batch", type=int, default=None, help="pictures a step at 64 tokens (default: 128 on a CPU, 2048 on a GPU)")
     parser.add_argument("--seed", type=int, default=None, help="of weights, scenes and noise (default: 0)")
@@ -86,6 +94,29 @@ def _check(args: argparse.Namespace) -> None:
         raise BadInput(f"{args.out} already holds a run; go on with --resume or choose another --out")
 
 
+def shares(text: str) -> tuple[tuple[str, float], ...]:
+    """The shares of a menu's name or of "draw=0.6,edit=0.4". Raises Unknown or BadInput."""
+    from sayso.errors import BadInput, Unknown
+    from sayso.training.config import MENUS
+    from sayso.training.tasks import BY_NAME
+
+    if text in MENUS:
+        return MENUS[text]
+    out = []
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        if name not in ("draw", *BY_NAME):
+            raise Unknown("task", name, ("draw", *BY_NAME, *MENUS))
+        try:
+            value = float(share)
+        except ValueError:
+            value = -1.0
+        if not 0 < value <= 1000:
+            raise BadInput(f'--tasks "{part}" needs a share above 0; write for example draw=0.6,edit=0.2,ask=0.2')
+        out.append((name, value))
+    return tuple(out)
+
+
 def _make(folder: Path) -> None:
     from sayso.errors import CannotWrite
 
@@ -95,21 +126,12 @@ def _make(folder: Path) -> None:
         raise CannotWrite(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
 
 
-def run(args: argparse.Namespace) -> int:
-    _check(args)
-    import torch
-
-    from sayso.errors import CannotDo
+def _begun(args: argparse.Namespace, device: torch.device) -> Run:
+    """The run in --out to go on with, or a new one of the options and the device's defaults."""
     from sayso.training import corpus, loop
     from sayso.training.config import planned
-    from sayso.training.stream import world_of
-    from sayso.world import atlas as atlases
 
-    device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     gpu = device.type == "cuda"
-    if gpu and not torch.cuda.is_available():
-        raise CannotDo("there is no GPU for --device cuda; use --device cpu")
-    _make(args.out)
 
     def default(value: int | None, on_cpu: int, on_gpu: int) -> int:
         return value if value is not None else on_gpu if gpu else on_cpu
@@ -130,12 +152,35 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed or 0,
             aspects=True,
         )
+        if args.tasks is not None:
+            config = replace(config, tasks=shares(args.tasks), reel=(400, 240) if gpu else config.reel)
         if args.start is not None:
             current = loop.begin_from(args.out, config, args.start, device)
         else:
             current = loop.begin(args.out, config, corpus.learn(config.vocab), device)
+    return current
+
+
+def run(args: argparse.Namespace) -> int:
+    _check(args)
+    import torch
+
+    from sayso.errors import CannotDo
+    from sayso.training import loop, reel
+    from sayso.training.stream import world_of
+    from sayso.world import atlas as atlases
+
+    device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise CannotDo("there is no GPU for --device cuda; use --device cpu")
+    _make(args.out)
+    current = _begun(args, device)
     _introduce(current)
     sprite = 64 if current.config.patch * 8 <= 64 and len(current.config.stages) == 1 else 128
+    workers = args.workers if args.workers is not None else 12 if device.type == "cuda" else 1
+    if reel.needed(current.config):
+        print("drawing views and walks ahead (once; kept in the cache folder)", file=sys.stderr)
+        reel.reel_of(current.config, workers)
     atlas = atlases.build(world_of(current.config), size=sprite).to(device)
     if not args.no_compile:
         loop.compile_layers(current)
@@ -147,7 +192,7 @@ def run(args: argparse.Namespace) -> int:
     def stop() -> bool:
         return bool(asked) or (deadline is not None and time.monotonic() > deadline)
 
-    loop.train(current, atlas, default(args.workers, 1, 12), args.save_every, args.sample_every, stop, _Progress())
+    loop.train(current, atlas, workers, args.save_every, args.sample_every, stop, _Progress())
     done = current.seen >= current.config.pictures
     print(f"{'done' if done else 'stopped; go on with --resume'}: {current.seen:,} pictures, weights in {args.out / 'model.safetensors'}")
     return 0

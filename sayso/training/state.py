@@ -52,8 +52,16 @@ def export(
     concepts: tuple[str, ...],
     styles: tuple[str, ...],
     history: dict[str, Any],
+    abilities: list[str],
+    looks: list[str],
+    sampling: dict[str, float] | None = None,
+    strides: bool = False,
 ) -> str:
-    """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card."""
+    """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card.
+
+    `abilities`: values of types.Ability that it was trained for. `looks`: names of world.looks. `sampling`: the steps and
+    guidance that suit it, None = the engine's own. `strides`: whether the model is told the length of a sampler's step.
+    """
     facts = {
         "spec": spec.to_dict(),
         "canvas": {"patch": canvas.patch, "tokens": canvas.tokens},
@@ -62,5 +70,9 @@ def export(
         "concepts": list(concepts),
         "styles": list(styles),
         "history": history,
+        "abilities": abilities,
+        "looks": looks,
+        **({"sampling": sampling} if sampling else {}),
+        **({"strides": True} if strides else {}),
     }
     return checkpoint.save(path, {k: v.to(torch.bfloat16) for k, v in weights.items()}, facts)

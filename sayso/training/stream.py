@@ -12,10 +12,12 @@ import random
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context, parent_process
+from typing import Any
 
 import numpy as np
 import torch
@@ -164,13 +166,17 @@ class Stream:
         given = (config.seed, world_of(config), MIXES[config.mix], pieces.definition)
         self._pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, given)
 
-    def steps(self, start: int, stage: Stage) -> Iterator[tuple[int, Drafts]]:
+    def job(self, step: int, stage: Stage) -> Callable[[], Any]:
+        """What a worker does for one step; it gives `Drafts`."""
+        return partial(_work, step, stage.batch, grid_of(self.config, stage, step))
+
+    def steps(self, start: int, stage: Stage) -> Iterator[tuple[int, Any]]:
         """Endless; the caller stops when the stage is over."""
-        waiting: deque[tuple[int, Future[Drafts]]] = deque()
+        waiting: deque[tuple[int, Future[Any]]] = deque()
         step = start
         while True:
             while len(waiting) < self.ahead + self.workers:
-                waiting.append((step, self._pool.submit(_work, step, stage.batch, grid_of(self.config, stage, step))))
+                waiting.append((step, self._pool.submit(self.job(step, stage))))
                 step += 1
             at, future = waiting.popleft()
             yield at, future.result()

@@ -32,7 +32,8 @@ class Audit:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise CannotWrite(f'the audit log "{self.path}" cannot be written ({error.strerror}); set SAYSO_HOME to another folder') from error
+            told = f'the audit log "{self.path}" cannot be written ({error.strerror}); set SAYSO_HOME to another folder'
+            raise CannotWrite(told) from error
 
     def lines(self) -> Iterator[dict[str, object]]:
         """What was written, oldest first."""

@@ -78,15 +78,19 @@ def make_root(now: datetime.datetime) -> tuple[x509.Certificate, ec.EllipticCurv
 
 
 def make_leaf(
-    root: x509.Certificate, root_key: CertificateIssuerPrivateKeyTypes, now: datetime.datetime, days: int = LEAF_DAYS
+    root: x509.Certificate, root_key: CertificateIssuerPrivateKeyTypes, now: datetime.datetime, days: int = LEAF_DAYS, seconds: int = 0,
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A signing certificate under a root, of the form that C2PA asks for (its specification, "X.509 certificates")."""
+    """A signing certificate under a root, of the form that C2PA asks for (its specification, "X.509 certificates").
+
+    `now`, `days`, `seconds`: it is valid until so long after `now`. `usage`: what it may sign.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     built = x509.CertificateBuilder().subject_name(_name("sayso signer")).issuer_name(root.subject).public_key(key.public_key())
     built = built.serial_number(x509.random_serial_number()).not_valid_before(now - SKEW)
-    built = built.not_valid_after(now + datetime.timedelta(days=days))
+    built = built.not_valid_after(now + datetime.timedelta(days=days, seconds=seconds))
     built = built.add_extension(x509.BasicConstraints(False, None), True).add_extension(_usage(False), True)
-    built = built.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+    built = built.add_extension(x509.ExtendedKeyUsage([usage]), usage != ExtendedKeyUsageOID.EMAIL_PROTECTION)
     built = built.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
     built = built.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False)  # type: ignore[arg-type]
     return built.sign(root_key, hashes.SHA256()), key
@@ -169,7 +173,8 @@ def _own(settings: Settings, secret: bytes, root: bytes, anchors: bytes) -> Iden
         raise SaysoError(f'"{settings.key}" holds no readable key ({error}); give an unencrypted PEM key') from error
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
-        raise SaysoError(f'the key "{settings.key}" does not belong to the first certificate of "{settings.certificate}"; put the leaf first')
+        named = f'the first certificate of "{settings.certificate}"'
+        raise SaysoError(f'the key "{settings.key}" does not belong to {named}; put the leaf first')
     return Identity(chain, _key_pem(key), None, settings.algorithm, root, anchors, secret)  # type: ignore[arg-type]
 
 

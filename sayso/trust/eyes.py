@@ -6,6 +6,7 @@ lettering in pictures; it is run as a program, as the judge of the drawn world d
 
 from __future__ import annotations
 
+import functools
 import io
 import shutil
 import subprocess
@@ -40,6 +41,12 @@ class Eyes:
     reads_output: bool = False
 
 
+@functools.cache
+def _languages(program: str) -> str:
+    known = subprocess.run([program, "--list-langs"], capture_output=True, text=True, timeout=SECONDS, check=False).stdout.split()
+    return "+".join(one for one in ("eng", "chi_sim") if one in known) or "eng"
+
+
 def tesseract() -> Callable[[Picture], str] | None:
     """A reader of lettering in English and Chinese, or None where Tesseract is not installed."""
     program = shutil.which("tesseract")
@@ -53,10 +60,8 @@ def tesseract() -> Callable[[Picture], str] | None:
         image.thumbnail((SIDE, SIDE))
         out = io.BytesIO()
         image.save(out, "PNG", compress_level=1)
-        known = subprocess.run([program, "--list-langs"], capture_output=True, text=True, timeout=SECONDS, check=False).stdout.split()
-        language = "+".join(one for one in ("eng", "chi_sim") if one in known) or "eng"
-        ran = subprocess.run([program, "stdin", "stdout", "-l", language, "--psm", "11"], input=out.getvalue(), capture_output=True,
-                             timeout=SECONDS, check=False)
+        words = [program, "stdin", "stdout", "-l", _languages(program), "--psm", "11"]
+        ran = subprocess.run(words, input=out.getvalue(), capture_output=True, timeout=SECONDS, check=False)
         return ran.stdout.decode("utf-8", "replace")
 
     return read

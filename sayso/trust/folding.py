@@ -22,9 +22,10 @@ LEET_L = LEET | {ord("1"): "l", ord("!"): "l", ord("|"): "l"}
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _IS_HAN = re.compile(f"[{_HAN}]")
 _WORD = re.compile(rf"[^\W_{_HAN}]+(?:['’][^\W\d_{_HAN}]+)*")
-_LEETED = re.compile(rf"[^\s{_HAN}]*[0-9@$!|€£+][^\s{_HAN}]*")
+_TOKEN, _LEETED = re.compile(rf"[^\s{_HAN}]+"), re.compile("[0-9@$!|€£+]")
 _SPACED = re.compile(rf"(?<![^\W_{_HAN}])[^\W_{_HAN}](?:[\W_]{{1,3}}[^\W_{_HAN}]){{2,}}(?![^\W_{_HAN}])")
 _BETWEEN_HAN = re.compile(rf"(?<=[{_HAN}])[^\w{_HAN}]{{1,3}}(?=[{_HAN}])|(?<=[{_HAN}])_{{1,3}}(?=[{_HAN}])")
+_STARRED = re.compile(rf"(?<![\w*#])[^\W\d_{_HAN}](?:[^\W\d_{_HAN}]|[*#]){{3,23}}(?![\w*#])")
 _LONG = re.compile(r"(.)\1{2,}")
 ENDINGS = ("s", "es", "ed", "d", "ing", "ly")
 
@@ -52,13 +53,13 @@ def readings(text: str) -> tuple[list[list[str]], str, str]:
             runs += (re.sub(r"[\W_]", "", run) for run in found)
             variants[_SPACED.sub(lambda run: _parted(run[0]), variant)] = None
         if _LONG.search(variant):
-            variants[_LONG.sub(r"\1", variant)] = None
+            variants[_LONG.sub(r"\1", variant)] = variants[_LONG.sub(r"\1\1", variant)] = None
     han = _BETWEEN_HAN.sub("", first) if _IS_HAN.search(first) else ""
     return [[word.replace("’", "'").removesuffix("'s") for word in _WORD.findall(variant)] for variant in variants], "\n".join(runs), han
 
 
 def _unleeted(text: str, table: Mapping[int, str]) -> str:
-    return _LEETED.sub(lambda found: _unleet(found[0], table), text)
+    return _TOKEN.sub(lambda found: _unleet(found[0], table) if _LEETED.search(found[0]) else found[0], text)
 
 
 def _unleet(token: str, table: Mapping[int, str]) -> str:
@@ -80,6 +81,7 @@ class Lists:
 
     first: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)  # first word → (all words, list)
     innocent: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
+    vocabulary: dict[int, dict[str, None]] = field(default_factory=dict)  # letters of a word → such words, of any list
     joined: list[tuple[str, str]] = field(default_factory=list)  # a word or phrase without blanks, list
     han: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # first character → (text, list)
 
@@ -91,6 +93,8 @@ class Lists:
                 self.joined.append((whole, name))
             for words in _forms(entry):
                 self.first.setdefault(words[0], []).append((words, name))
+                for word in words:
+                    self.vocabulary.setdefault(len(word), {})[word] = None
         for entry in innocent:
             words = tuple(_WORD.findall(plain(entry)))
             self.innocent.setdefault(words[0], []).append((words, name))
@@ -102,6 +106,8 @@ class Lists:
         """Names of the lists of which a word is said in the text, in any of its readings."""
         out: set[str] = set()
         variants, runs, han = readings(text)
+        if "*" in text or "#" in text:
+            variants += readings(_STARRED.sub(self._guessed, plain(text)))[0]
         for words in variants:
             out.update(self._in(words))
         if runs:
@@ -111,6 +117,14 @@ class Lists:
                 if han.startswith(entry, place):
                     out.add(name)
         return frozenset(out)
+
+    def _guessed(self, found: re.Match[str]) -> str:
+        """The words of the lists that a word with letters starred out may be: "p*rn". Fewer than half of it may be stars."""
+        starred = found[0]
+        if not 0 < 2 * sum(c in "*#" for c in starred) < len(starred):
+            return starred
+        shape = re.compile(re.sub(r"[*#]", r"\\w", starred))
+        return " ".join(word for word in self.vocabulary.get(len(starred), ()) if shape.fullmatch(word)) or starred
 
     def _in(self, words: list[str]) -> Iterator[str]:
         hidden: set[tuple[int, str]] = set()

@@ -42,7 +42,9 @@ class Found:
 class RulePolicy:
     """Our own policy. `reasoner`: None = rules alone. `young`: the installation is for people under 18."""
 
-    def __init__(self, book: Rulebook, audit: Audit | None, eyes: Eyes | None = None, reasoner: Reasoner | None = None, young: bool = False):
+    def __init__(
+        self, book: Rulebook, audit: Audit | None, eyes: Eyes | None = None, reasoner: Reasoner | None = None, young: bool = False
+    ) -> None:
         self.book, self.audit, self.eyes, self.reasoner, self.young = book, audit, eyes or Eyes(), reasoner, young
 
     def judge(self, stage: Stage, ask: Ask, plan: Plan | None, drawn: Picture | None, moderation: str) -> Verdict:
@@ -86,7 +88,8 @@ class RulePolicy:
     def _asked(self, stage: Stage, matter: Matter) -> Answer | None:
         if self.reasoner is None or (not matter.text.strip() and not matter.pictures):
             return None
-        return self.reasoner.ask(self.book, stage, matter.text, matter.pictures)
+        seen = {name: value for name in self.book.signals if (value := matter.known[name]) is not None}
+        return self.reasoner.ask(self.book, stage, matter.text, matter.pictures, seen)
 
     def _write(
         self, verdict: Verdict, stage: Stage, matter: Matter, found: Sequence[Found], answer: Answer | None, moderation: str
@@ -103,13 +106,16 @@ class RulePolicy:
 
 
 def gathered(stage: Stage, ask: Ask, plan: Plan | None, drawn: Picture | None) -> tuple[str, tuple[Picture, ...]]:
-    """The words and the pictures that a stage looks at. Input pictures are judged together with what is to be done with them."""
-    parts = [part for message in ask.messages for part in message.parts]
-    said = [part.text for part in parts if isinstance(part, Text)] + ([ask.style] if ask.style else [])
+    """The words and the pictures that a stage looks at. Input pictures are judged together with what is to be done with them.
+
+    Inputs are the pictures that the person handed in; those that were drawn here before passed the policy then.
+    """
+    said = [part.text for message in ask.messages for part in message.parts if isinstance(part, Text)] + ([ask.style] if ask.style else [])
     if stage == "prompt":
         return "\n".join(said), ()
     if stage == "inputs":
-        pictures = tuple(part for part in parts if isinstance(part, Picture))
+        given = [part for message in ask.messages if message.role == "user" for part in message.parts]
+        pictures = tuple(part for part in given if isinstance(part, Picture))
         return ("\n".join(said) if pictures else ""), pictures
     if stage == "plan":
         if plan is None:

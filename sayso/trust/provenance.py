@@ -127,7 +127,8 @@ def sign(
             store = builder.sign(pen, media_type, io.BytesIO(data), out)
     except c2pa.C2paError as error:
         reason = _short(failure[0] if failure else error)
-        raise SaysoError(f"the picture could not be signed and was not given out ({reason}); see docs/trust.md for the usual causes") from error
+        told = f"the picture could not be signed and was not given out ({reason}); see docs/trust.md for the usual causes"
+        raise SaysoError(told) from error
     return out.getvalue(), bytes(store)
 
 

@@ -159,7 +159,7 @@ def _clause(given: object, names: frozenset[str]) -> Clause:
         given["id"], str(given["title"]), given["category"],
         _one_of(f"the severity of {where}", given["severity"], ("critical", "high", "medium", "low")),  # type: ignore[arg-type]
         bool(given["final"]), _one_of(f"low of {where}", given.get("low", "apply"), ("allow", "apply")),  # type: ignore[arg-type]
-        tuple(_one_of(f"applies_to of {where}", stage, STAGES) for stage in given["applies_to"]),  # type: ignore[arg-type,misc]
+        tuple(_one_of(f"applies_to of {where}", stage, STAGES) for stage in given["applies_to"]),  # type: ignore[misc]
         " ".join(str(given["text"]).split()), " ".join(str(given["instead"]).split()), tuple(rules),
         _one_of(f"unresolved of {where}", given.get("unresolved", "allow"), ("block", "allow")),  # type: ignore[arg-type]
         tuple(_example(where, one) for one in given["violates"]), tuple(_example(where, one) for one in given["allowed"]),

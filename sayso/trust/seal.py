@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,13 @@ from sayso.trust.certificates import Identity
 from sayso.trust.log import Entry, Log
 from sayso.trust.manifest import definition, salted
 from sayso.trust.settings import Settings, from_environment
+from sayso.trust.watermark import Marked
 from sayso.types import Picture, Record, Sealed
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A sealed picture in pieces. `store`: its manifests, for keeping beside the file. `marked`: its mark can be read again."""
+    """A sealed picture in pieces. `store`: its manifests, for keeping beside the file. `marked`: its mark survives a recompression."""
 
     sealed: Sealed
     store: bytes
@@ -62,19 +63,15 @@ class Sealer:
         digest = hashlib.sha256(shape.encode() + pixels.tobytes()).hexdigest()
         value = self.log.reserve(digest, identity.secret)
         looks = fingerprint.looks(pixels)
-        marked = watermark.embed(pixels, value, watermark_key(identity), alone=max(look.quality for look in looks) < fingerprint.QUALITY)
-        carries = bool(pixels[..., 3].any()) and min(picture.width, picture.height) >= watermark.SMALLEST
-        if (kept := untouched(pixels, record)) is not None:
-            marked.pixels[kept] = pixels[kept]
-            found = watermark.read(marked.pixels, watermark_key(identity), thorough=False)
-            carries = carries and found is not None and found.value == value
+        alone = max(look.quality for look in looks) < fingerprint.QUALITY
+        marked = _kept(watermark.embed(pixels, value, watermark_key(identity), alone), pixels, record.kept, value, watermark_key(identity))
         data = formats.encode(marked.pixels, kind, quality, formats.notes(record))
-        signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if carries else None, identity, sidecar)
+        signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if marked.readable else None, identity, sidecar)
         made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         entry = Entry(value, digest, made, record.engine, record.weights, str(record.seed), record.action, kind, picture.width,
                       picture.height, salted(record.prompt, identity.secret), stamped)
         self.log.add(entry, looks)
-        return Parts(Sealed(signed, entry.id, formats.MEDIA_TYPES[kind]), store, carries and marked.sure, stamped)
+        return Parts(Sealed(signed, entry.id, formats.MEDIA_TYPES[kind]), store, marked.sure, stamped)
 
     def _signed(
         self, data: bytes, kind: str, record: Record, mark: str | None, identity: Identity, sidecar: bool
@@ -89,24 +86,21 @@ class Sealer:
                 return (*provenance.sign(data, media, told, ingredients, identity, server, sidecar), True)
             except SaysoError as error:
                 if self.settings.timestamps_required == "yes":
-                    raise SaysoError(f"no timestamp could be had from {server}, and one is required; the picture was not given out") from error
+                    failed = f"no timestamp could be had from {server}, and one is required; the picture was not given out"
+                    raise SaysoError(failed) from error
                 self.audit.write("timestamp failed", {"server": server, "reason": str(error)})
         return (*provenance.sign(data, media, told, ingredients, identity, None, sidecar), False)
 
 
-def untouched(pixels: np.ndarray, record: Record) -> np.ndarray | None:
-    """bool [H, W]: what an edit of a part, by mask or by hand, left exactly as its parent has it; None when there is no such thing.
-
-    These pixels stay as they are and go on carrying the mark of the parent, since whoever changes a part is promised the rest.
-    """
-    if record.action != "edited" or not (record.settings.get("mask") or record.settings.get("tool")):
-        return None
-    parent = next((one for one in record.parents if one.relation == "parentOf"), None)
-    before = None if parent is None else formats.decode(parent.data)
-    if before is None or before.shape != pixels.shape:
-        return None
-    same: np.ndarray = (before == pixels).all(-1)
-    return same if same.any() else None
+def _kept(marked: Marked, pixels: np.ndarray, kept: np.ndarray | None, value: int, key: bytes) -> Marked:
+    """The marked picture with the kept pixels as they were handed in; what is left of the mark is told only if it can be read."""
+    if kept is None:
+        return marked
+    assert kept.shape == pixels.shape[:2], (kept.shape, pixels.shape)
+    mixed = np.where(kept[..., None], pixels, marked.pixels)
+    found = watermark.read(mixed, key, thorough=False)
+    legible = found is not None and found.value == value
+    return replace(marked, pixels=mixed, sure=marked.sure and legible, readable=marked.readable and legible)
 
 
 def watermark_key(identity: Identity) -> bytes:

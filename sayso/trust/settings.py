@@ -24,9 +24,9 @@ class Settings:
     `anchors`: PEM of further roots whose signatures count as trusted. `timestamps`: URL of an RFC 3161 server, asked for each
     picture; when it fails the picture is sealed without and the log says so, unless `timestamps_required` is "yes".
     `tell_prompt`: "yes" writes the prompt itself into the manifest. `policy`: another policy file. `young`: "yes" for an
-    installation that people under 18 use. `read_output`: "yes" also reads the lettering in finished pictures. `reasoner`: address of an OpenAI-compatible endpoint ("https://…/v1") whose model
-    `reasoner_model` reads the policy too; `reasoner_key` names the environment variable with its key, and `reasoner_sees` says
-    that it takes pictures.
+    installation that people under 18 use. `read_output`: "yes" also reads the lettering in finished pictures. `reasoner`:
+    address of an OpenAI-compatible endpoint ("https://…/v1") whose model `reasoner_model` reads the policy too; `reasoner_key`
+    names the environment variable with its key, and `reasoner_sees` says that it takes pictures.
     """
 
     folder: Path

@@ -83,7 +83,8 @@ def manifests(reading: Reading) -> list[Finding]:
     ai_before = any(step.ai for step in parents) and not newest.ai
     before = " An earlier version was made by a model." if ai_before else ""
     if reading.state == "invalid":
-        found = [Finding("broken manifest", f"there is a manifest, but {_why(reading.broken)}. It was signed {_signed(newest)}{before}", facts)]
+        sentence = f"there is a manifest, but {_why(reading.broken)}. It was signed {_signed(newest)}{before}"
+        found = [Finding("broken manifest", sentence, facts)]
     elif reading.ours:
         found = [Finding("our manifest", f"signed here, and unchanged since: {_signed(newest)}{before}", facts)]
     else:
@@ -113,14 +114,18 @@ def traces(pixels: np.ndarray, sealer: Sealer, thorough: bool) -> list[Finding]:
             sentence = f"it carries a mark of this installation, {read.value:08x}, of a picture that is not in the log"
         else:
             facts |= {"picture": _entry(entry)}
-            sentence = f"it carries the mark {entry.id} of a picture made here on {entry.made[:10]} by {entry.engine} with seed {entry.seed}"
+            sentence = f"it carries the mark {entry.id} of a picture {_made(entry)} by {entry.engine} with seed {entry.seed}"
         found.append(Finding("mark", f"{sentence} (read {_how(read.how)}, {read.score:.0f} deviations above chance)", facts))
     for alike in sealer.log.alike(fingerprint.turns(pixels)):
         turned = "" if alike.turn == 0 else ", turned or mirrored"
-        sentence = (f"it looks like the picture {alike.entry.id} made here on {alike.entry.made[:10]}: {alike.distance} of 256 bits apart{turned}; "
-                    "a look-alike need not be a copy")
+        apart = f"{alike.distance} of 256 bits apart{turned}"
+        sentence = f"it looks like the picture {alike.entry.id} {_made(alike.entry)}: {apart}; a look-alike need not be a copy"
         found.append(Finding("look-alike", sentence, {"distance": alike.distance, "turn": alike.turn, "picture": _entry(alike.entry)}))
     return found
+
+
+def _made(entry: Entry) -> str:
+    return f"made here on {entry.made[:10]}"
 
 
 def _how(how: str) -> str:

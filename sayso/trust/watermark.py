@@ -20,17 +20,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 SIDE = 384  # canvas pixels along a picture's shorter side
 TILE = 96  # a quarter of it: a whole number of pixels for most sizes, so that flat ground stays repetitive and PNG small
 FINE, COARSE = 3, 2  # sets of patterns: for large pictures, for small ones
 TEMPLATES = FINE + COARSE
-SMALL, QUIET = 320, 2.0  # pixels along the shorter side and levels of texture, below which the coarse patterns are taken
+TINY, SMALL, QUIET = 200, 320, 2.0  # the coarse patterns are for less than TINY pixels along the shorter side, and for less than
+# SMALL where the texture is below QUIET levels of 255
 SYMBOLS, STEP = 4, 3  # payload patterns; canvas pixels between two values of a shift
 GRID = TILE // STEP  # values along one axis of a shift: GRID² values = 10 bits
 BITS = 32
-SMALLEST = 32  # pixels along the shorter side, below which nothing is read
+SMALLEST, LONGEST = 96, 12  # pixels along the shorter side, and longer by shorter side, outside which nothing is marked or read
 BANDS = ((6, 27), (4, 15))  # cycles per tile: wavelengths of 16 to 3.6 canvas pixels in the fine sets, of 24 to 6.4 in the coarse
 SYNC_WEIGHT = 1.5  # amplitude of the synchronising pattern; a payload pattern has 1
 STRENGTHS = (0.7, 1.0)  # root mean square of the mark on flat ground, in levels of 255; tried in this order
@@ -42,11 +43,12 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG weig
 
 @dataclass(frozen=True)
 class Marked:
-    """`pixels`: uint8 [H, W, 4]. `sure`: the id could be read again after a harsh recompression."""
+    """`pixels`: uint8 [H, W, 4]. `sure`: the id could be read again after a recompression; `readable`: as it is given out."""
 
     pixels: np.ndarray
     strength: float
     sure: bool
+    readable: bool
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ def luminance(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return mean + (plane - mean) * alpha, alpha > 0
 
 
+def fits(height: int, width: int) -> bool:
+    """Whether a picture of so many pixels can carry a mark."""
+    return min(height, width) >= SMALLEST and max(height, width) <= LONGEST * min(height, width)
+
+
 def _canvas_size(height: int, width: int) -> tuple[int, int]:
     short = min(height, width)
     return round(height * SIDE / short), round(width * SIDE / short)
@@ -186,12 +193,20 @@ def _correlate(spectrum: np.ndarray, pattern: np.ndarray) -> np.ndarray:
 
 
 def _loudness(canvas: np.ndarray) -> np.ndarray:
-    """float32 [h, w]: how much noise hides in the texture here; edges between flat areas hide none and count as flat."""
+    """float32 [h, w]: how much noise hides in the texture here; edges between flat areas hide none and count as flat.
+
+    The standard deviation in blocks of 4², and of 5² such blocks the least: beside an edge there is a flat block.
+    """
     h, w = canvas.shape
-    small = canvas[: h // 4 * 4, : w // 4 * 4].reshape(h // 4, 4, w // 4, 4)
-    spread = np.sqrt(np.maximum(small.var((1, 3)), 0))
-    least = Image.fromarray(np.minimum(spread * 8, 255).astype(np.uint8)).filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MinFilter(3))
-    return _resize(np.asarray(least, np.float32) / 8, h, w)
+    level = canvas - np.float32(128)
+    mean, square = (np.asarray(Image.fromarray(plane).reduce(4)) for plane in (level, level * level))
+    least = np.sqrt(np.maximum(square - mean * mean, 0))
+    for axis in (0, 1):
+        padded = np.pad(least, [(2, 2) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        size = least.shape[axis]
+        shifted = [padded[i : i + size] if axis == 0 else padded[:, i : i + size] for i in range(5)]
+        least = functools.reduce(np.minimum, shifted)
+    return _resize(np.ascontiguousarray(least), h, w)
 
 
 def _visible(canvas: np.ndarray, seen: np.ndarray | None) -> np.ndarray | None:
@@ -204,16 +219,20 @@ def embed(pixels: np.ndarray, value: int, key: bytes, alone: bool = False) -> Ma
 
     The least strength is taken at which the id is read again after a recompression (`TESTED`). `alone`: the picture has no
     perceptual hash, so that nothing but the mark can find it again, and the mark may be stronger. Alpha and the colours beneath
-    what is wholly transparent stay as they are. A picture of which too little can be seen is marked but not `sure`.
+    what is wholly transparent stay as they are. A picture of which too little can be seen is marked but not `sure`; one that is
+    too small or too long (`fits`) is left as it is.
     """
     assert 0 <= value < 2**BITS
     height, width = pixels.shape[:2]
+    if not fits(height, width):
+        return Marked(pixels, 0.0, False, False)
     plane, seen = luminance(pixels)
     h, w = _canvas_size(height, width)
     canvas = _resize(plane, h, w)
     loud, part = _loudness(canvas), _visible(canvas, seen)
     shrunk = (min(h, height), min(w, width))
-    template = _template(value, min(height, width) < SMALL and float(np.median(loud)) < QUIET)
+    short = min(height, width)
+    template = _template(value, short < TINY or (short < SMALL and float(np.median(loud)) < QUIET))
     tile = _tile(key, value, template)
     pattern = np.tile(tile, (-(-h // TILE), -(-w // TILE)))[:h, :w]
     for strength in STRENGTHS if seen is None and not alone else ALONE:
@@ -232,7 +251,8 @@ def embed(pixels: np.ndarray, value: int, key: bytes, alone: bool = False) -> Ma
     rgb = np.clip(pixels[..., :3].astype(np.int16), low, high)
     rgb += change[..., None]
     out[..., :3] = np.clip(rgb, 0, 255, out=rgb)
-    return Marked(out, strength, sure)
+    itself = canvas + np.rint(mark)
+    return Marked(out, strength, sure, sure or _reads(itself, value, template, key))
 
 
 def _survives(canvas: np.ndarray, value: int, template: int, key: bytes, alone: bool) -> bool:
@@ -240,7 +260,11 @@ def _survives(canvas: np.ndarray, value: int, template: int, key: bytes, alone: 
     out, (kind, quality) = io.BytesIO(), TESTED[alone]
     Image.fromarray(np.clip(np.rint(canvas), 0, 255).astype(np.uint8)).save(out, kind, quality=quality)
     again = _resize(np.asarray(Image.open(out).convert("L"), np.float32), *_canvas_size(*canvas.shape))
-    found = _read_fold(_fold(_quiet(again)), key, "itself", templates=(template,))
+    return _reads(again, value, template, key)
+
+
+def _reads(canvas: np.ndarray, value: int, template: int, key: bytes) -> bool:
+    found = _read_fold(_fold(_quiet(canvas)), key, "itself", templates=(template,))
     return found is not None and found.value == value
 
 
@@ -296,7 +320,7 @@ def read(pixels: np.ndarray, key: bytes, known: Known | None = None, sides: Sequ
     """
     plane, _ = luminance(pixels)
     height, width = plane.shape
-    if min(height, width) < SMALLEST:
+    if not fits(height, width):
         return None
     fold = _fold(_quiet(_resize(plane, *_canvas_size(height, width))))
     for turn in range(8):

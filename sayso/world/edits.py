@@ -13,6 +13,7 @@ from sayso.world.captions_zh import background_zh, colour_zh, quoted_zh
 from sayso.world.colours import ITEM_COLOURS
 from sayso.world.contrast import all_apart
 from sayso.world.gist import OPPOSITE
+from sayso.world.giving import give
 from sayso.world.phrases_en import colour_en, quoted
 from sayso.world.pools import words
 from sayso.world.render import INK, SHADOW_DOWN, SHADOW_RX, SHADOW_RY
@@ -20,7 +21,7 @@ from sayso.world.scene import MAX_ITEMS, Background, Item, Lettering, Relation, 
 from sayso.world.splits import held_out
 from sayso.world.staging import letter_colour, main_colours, pick_background
 
-EDITS = ("add", "remove", "replace", "recolour", "move", "resize", "restyle", "background", "lettering")
+EDITS = ("add", "remove", "replace", "recolour", "move", "resize", "restyle", "background", "lettering", "give")
 Box = tuple[float, float, float, float]
 WHOLE: tuple[Box, ...] = ((0.0, 0.0, 1.0, 1.0),)
 _TRIES = 24
@@ -127,6 +128,11 @@ def lettering_boxes(line: Lettering, width: int, height: int) -> tuple[Box, ...]
 def _clipped(boxes: Sequence[Box]) -> tuple[Box, ...]:
     clipped = [(max(a, 0.0), max(b, 0.0), min(c, 1.0), min(d, 1.0)) for a, b, c, d in boxes]
     return tuple(box for box in clipped if box[0] < box[2] and box[1] < box[3])
+
+
+def _give(desk: _Desk) -> _Made | None:
+    made = give(desk.scene, desk.rng, desk.language, desk.concepts)
+    return None if made is None else (*made, _touched(desk.scene, made[1].items[-1]))
 
 
 def _touched(scene: Scene, *items: Item) -> tuple[Box, ...]:
@@ -452,5 +458,5 @@ def _change_lettering(desk: _Desk) -> _Made | None:
 
 _KINDS: dict[str, Callable[[_Desk], _Made | None]] = {
     "add": _add, "remove": _remove, "replace": _replace, "recolour": _recolour, "move": _move, "resize": _resize, "restyle": _restyle,
-    "background": _background, "lettering": _lettering,
+    "background": _background, "lettering": _lettering, "give": _give,
 }

@@ -36,6 +36,8 @@ red-to x by vs per
 pair pairs set sets group groups piece pieces bunch bunches
 change replace remove add delete erase swap move turn recolour recolor resize bigger smaller larger restyle keep instead
 see sees seen find name everything else anything something visible position paint erase shift enlarge shrink turn into redraw use
+now leftmost rightmost topmost lowest take away get gets rid go goes going back previous undo undone extend continue outwards outward marked
+describe description list caption plan changed different rotate rotated forward walk walking step steps picture's both
 what's colored please thanks thank hello hi
 """
 _PLAIN_EN = tuple(_ENGLISH.split())
@@ -49,6 +51,8 @@ _CHINESE = """
 写着 写有 写 内容 标题 戴着 戴 穿着 穿 拿着 拿 手里 举着 举 抱着 大 小 大大 小小 大大的 小小的 大的 小的 巨大 巨大的 行 列 网格 宫格 排 排成 格 第 第一 第二 第三 第四 第五 第六 第七
 第八 第九 第十 从左到右 从上到下 左右 上下 翻转 颠倒 顺时针 逆时针 转 度 倾斜 带 带有 带着 柔和 柔和的 阴影 散落 分布 各处 横版 竖版 横 竖 版 上面只有 只有 什么 什么也没有 多少 哪里 哪 吗
 呢 吧 啊 呀 么 最 更 些 点 种 样 同 位置 看到 看见 一共 共 缩小 放大 变大 变小 大一点 小一点 擦掉 重画
+哪张 哪张图 两张图 这两张图 更多 画进 放进 写出 列出 按 布局 所有 所有的 描述 描述一下 一句说明 说说 说明 扩展 补全 向外 周围 画出周围 标出 标出的 部分 撤销 刚才 修改 刚才的修改
+回到 上一张 前一张 变化 有什么变化 有什么不同 向前走 往前走 往前走一步 一步 左转 右转 向左转 向右转
 改为 替换为 移动到 变得 加上 写上 吧 一样 不同 其他 其中 放 放在 放着 站 站在 位 说 东西 物体 物品 画里 请问 几种 添加 加 加上 删除 去掉 移除 替换 移动 移到 变 改 换 染 调 保持
 """
 _PLAIN_ZH = tuple(_CHINESE.split())

@@ -18,6 +18,7 @@ WORD = String(64).with_variant(String(64, collation="C"), "postgresql")  # range
 def upgrade() -> None:
     _people()
     _work()
+    _pictures()
     _things()
     _talk()
 
@@ -90,7 +91,7 @@ def _work() -> None:
     )
 
 
-def _things() -> None:
+def _pictures() -> None:
     op.create_table(
         "uses",
         Column("blob", String(64), primary_key=True),
@@ -134,6 +135,9 @@ def _things() -> None:
         Column("thing", ID, primary_key=True),
     )
     op.create_index("words_thing", "words", ["thing"])
+
+
+def _things() -> None:
     op.create_table(
         "files",
         Column("number", LONG, primary_key=True, autoincrement=True),

@@ -1,0 +1,136 @@
+"""Where the parts of HiDream live: what fits a device, fewer bits, and blocks that come from the host one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sayso.models import lowbits
+from sayso.models.sparse_dit import SparseDiT
+
+Offload = Literal["none", "text", "blocks"]
+OFFLOADS: tuple[Offload, ...] = ("none", "text", "blocks")
+
+# Gigabytes of the released models in bf16: blocks, what is computed once, all readers, the largest of them.
+BLOCKS, BEFORE, READERS, LARGEST_READER, VAE, WORK = 28.1, 6.1, 27.2, 16.1, 0.2, 6.0
+SHARE = {None: 1.0, "fp8": 0.51, "int8": 0.51, "int4": 0.29}  # of the blocks, scales included
+
+
+@dataclass(frozen=True)
+class Placing:
+    """`bits`: "fp8", "int8", "int4" or None for bf16. `offload`: "none" keeps everything on the device; "text" lets the readers
+    and what is computed once go before the loop; "blocks" keeps the blocks on the host too, from where each visits the device."""
+
+    bits: lowbits.Kind | None
+    offload: Offload
+
+
+def gigabytes(placing: Placing) -> float:
+    """Device memory that the released models need at about one megapixel with guidance, in GB."""
+    blocks = BLOCKS * SHARE[placing.bits]
+    if placing.offload == "none":
+        return blocks + BEFORE + READERS + VAE + WORK
+    if placing.offload == "text":
+        return max(blocks + VAE + WORK, LARGEST_READER + blocks)
+    return max(blocks / 24 + VAE + WORK, LARGEST_READER)
+
+
+def choose(free: float, bits: lowbits.Kind | None = None, fp8: bool = False, exact: bool = False) -> Placing:
+    """The placing that is fastest and needs at most `free` GB; bf16 first. `fp8`: the device multiplies FP8.
+
+    With `bits`, or with `exact` for bf16, only the offload is chosen.
+    """
+    kinds: tuple[lowbits.Kind | None, ...] = (bits,) if exact or bits is not None else (None, "fp8" if fp8 else "int8", "int4")
+    resident = [Placing(kind, offload) for kind in kinds for offload in OFFLOADS[:2]]
+    return next((placing for placing in resident if gigabytes(placing) <= free), Placing(kinds[0], "blocks"))
+
+
+def heavy(model: SparseDiT) -> list[str]:
+    """Layers whose weights may be stored in fewer bits: all large ones of the blocks, but not the gates that choose experts."""
+    keep = (".gate",)
+    return [name for name, module in model.named_modules()
+            if name.startswith(("double_blocks.", "single_blocks.")) and isinstance(getattr(module, "weight", None), Tensor)
+            and module.weight.dim() >= 2 and not name.endswith(keep)]
+
+
+def is_low(model: SparseDiT) -> bool:
+    """Whether the model's blocks are stored in fewer bits."""
+    return any(isinstance(module, lowbits.LowBits) for module in model.modules())
+
+
+class Visitors:
+    """Blocks whose weights stay on the host and visit the device in turn; the next one is copied while one computes.
+
+    Blocks are called in the order given, and after the last comes the first again.
+    """
+
+    def __init__(self, blocks: Iterable[nn.Module], device: torch.device):
+        self.device = device
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.blocks = list(blocks)
+        self.home: list[list[tuple[Tensor, Tensor]]] = []
+        self.arrived: dict[int, Any] = {}
+        for i, block in enumerate(self.blocks):
+            held = []
+            for tensor in (*block.parameters(), *block.buffers()):
+                tensor.data = tensor.data.cpu().pin_memory() if self.stream is not None else tensor.data.cpu()
+                held.append((tensor, tensor.data))
+            self.home.append(held)
+            block.register_forward_pre_hook(self._entering(i))
+            block.register_forward_hook(self._leaving(i))
+
+    def _fetch(self, i: int) -> None:
+        if i in self.arrived:
+            return
+        if self.stream is None:
+            for tensor, host in self.home[i]:
+                tensor.data = host.to(self.device, copy=True)
+            self.arrived[i] = None
+            return
+        with torch.cuda.stream(self.stream):
+            for tensor, host in self.home[i]:
+                tensor.data = host.to(self.device, non_blocking=True)
+            self.arrived[i] = torch.cuda.Event()
+            self.arrived[i].record(self.stream)
+
+    def _entering(self, i: int) -> Any:
+        def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
+            self._fetch(i)
+            if self.stream is not None:
+                now = torch.cuda.current_stream(self.device)
+                now.wait_event(self.arrived[i])
+                for tensor, _ in self.home[i]:
+                    tensor.data.record_stream(now)
+                self._fetch((i + 1) % len(self.blocks))
+
+        return enter
+
+    def _leaving(self, i: int) -> Any:
+        def leave(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+            del self.arrived[i]
+            for tensor, host in self.home[i]:
+                tensor.data = host
+
+        return leave
+
+
+def place(model: SparseDiT, placing: Placing, device: torch.device) -> None:
+    """Brings a model to its places; its `before` visits the device once a request unless everything stays there."""
+    if placing.bits is not None:
+        lowbits.convert(model, heavy(model), placing.bits, torch.device("cpu") if placing.offload == "blocks" else device)
+    blocks = (*model.double_blocks, *model.single_blocks)
+    if placing.offload == "blocks":
+        Visitors(blocks, device)
+    else:
+        for block in blocks:
+            block.to(device)
+    model.patch_in.to(device)
+    model.patch_out.to(device)
+    if placing.offload == "none":
+        model.before.to(device)
+    else:
+        Visitors([model.before], device)

@@ -1,0 +1,59 @@
+"""Where a picture may change: masks as boxes, as arrays, and as pictures that a model can look at."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+Box = tuple[float, float, float, float]
+MARGIN = 0.02  # of the canvas: what a person's brush goes beyond the thing
+
+
+def of_boxes(boxes: Sequence[Box], width: int, height: int, grow: float = MARGIN) -> np.ndarray:
+    """bool [H, W]: True inside the boxes (fractions of the canvas), each grown by `grow` on all sides."""
+    mask = np.zeros((height, width), dtype=bool)
+    for x0, y0, x1, y1 in boxes:
+        left, top = math.floor((x0 - grow) * width), math.floor((y0 - grow) * height)
+        right, bottom = math.ceil((x1 + grow) * width), math.ceil((y1 + grow) * height)
+        mask[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+    return mask
+
+
+def brushed(boxes: Sequence[Box], width: int, height: int, rng: random.Random) -> np.ndarray:
+    """As `of_boxes`, as loosely as a person paints it: grown more or less, sometimes with round corners."""
+    grow = MARGIN * (0.5 + 3 * rng.random())
+    if rng.random() < 0.5:
+        return of_boxes(boxes, width, height, grow)
+    y, x = (np.mgrid[:height, :width] + 0.5) / np.array([height, width])[:, None, None]
+    mask = np.zeros((height, width), dtype=bool)
+    for x0, y0, x1, y1 in boxes:  # the ellipse around the box
+        rx, ry = (x1 - x0) / math.sqrt(2) + grow, (y1 - y0) / math.sqrt(2) + grow
+        mask |= ((x - (x0 + x1) / 2) / rx) ** 2 + ((y - (y0 + y1) / 2) / ry) ** 2 <= 1
+    return mask
+
+
+def border(kept: Box, width: int, height: int) -> np.ndarray:
+    """bool [H, W]: True outside the box, as for drawing more around a picture."""
+    return ~of_boxes((kept,), width, height, 0.0)
+
+
+def picture(mask: np.ndarray) -> np.ndarray:
+    """bool [H, W] → uint8 [H, W, 4]: opaque white where the picture may change, transparent elsewhere."""
+    return np.where(mask[..., None], np.uint8(255), np.uint8(0)).repeat(4, axis=-1)
+
+
+def reduced(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    """bool [H, W] → bool [height, width]: True where any part of a pixel may change."""
+    H, W = mask.shape
+    sums = np.pad(mask.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+
+    def edges(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        at = np.arange(count)
+        return at * size // count, np.maximum(-(-(at + 1) * size // count), at * size // count + 1)
+
+    (top, bottom), (left, right) = edges(H, height), edges(W, width)
+    out: np.ndarray = (sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]) > 0
+    return out
