@@ -308,6 +308,21 @@ def test_cutting_out_and_recolouring_need_no_engine_and_are_kept_as_edits(visit:
     expect(visit.page.locator(".strip li")).to_have_count(2)
 
 
+def test_a_picture_is_copied_and_pasted_into_a_message(browser: Any, server: Server) -> None:
+    row = server.draw("a stamp", seed=6)
+    with visiting(browser, server, permissions=["clipboard-read", "clipboard-write"]) as visit:
+        visit.open(f"canvas/{row['id']}", ".surface canvas")
+        visit.page.get_by_role("button", name="More about this picture").click()
+        visit.page.get_by_role("menuitem", name="Copy").click()
+        expect(visit.page.locator(".toast")).to_contain_text("Copied")
+        visit.open("talk/new", ".example")
+        visit.page.locator("#prompt").focus()
+        visit.page.keyboard.press("Control+v")
+        expect(visit.page.locator(".shelf li")).to_have_count(1)
+        visit.say("the same on blue paper")
+        visit.drawn(1)
+
+
 def test_the_frame_grows_and_what_was_there_stays(visit: Visit, server: Server) -> None:
     row = server.draw("a wall", seed=2)
     visit.open(f"canvas/{row['id']}", ".surface canvas")
