@@ -17,11 +17,12 @@ $(error say what to draw: make draw PROMPT="a red fox to the left of a blue car,
 endif
 endif
 
-.PHONY: help draw test check fuzz toy readme tesseract clean
+.PHONY: help draw studio test check fuzz toy readme tesseract clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make draw PROMPT="a red fox"   draw a picture into out/ (ARGS="--style line -n 4" adds options of sayso draw)'
+	@echo 'make studio                    the studio in a browser (ARGS="--port 9000" adds options of sayso serve)'
 	@echo 'make test                      all tests'
 	@echo 'make check                     style, types, who imports whom, and the README against the disk'
 	@echo 'make fuzz MINUTES=20           made-up requests against a real server, from its OpenAPI document'
@@ -32,6 +33,9 @@ help:
 draw: $(VENV)/.draw
 	@mkdir -p out
 	@$(VENV)/bin/sayso draw -o out $(ARGS) -- "$$PROMPT"
+
+studio: $(VENV)/.studio
+	@$(VENV)/bin/sayso serve --open $(ARGS)
 
 test: $(VENV)/.dev tesseract
 	$(VENV)/bin/python -m pytest -q $(ARGS)
@@ -62,6 +66,11 @@ $(VENV)/.draw: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo 'installing what drawing needs into $(VENV); this takes a minute or two, once' >&2
 	@$(PIP) -e .
 	@touch $@
+
+$(VENV)/.studio: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo 'installing what the studio needs into $(VENV); this takes a minute or two, once' >&2
+	@$(PIP) -e '.[serve]'
+	@touch $(VENV)/.draw $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo 'installing what tests and training need into $(VENV); this takes a minute or two, once' >&2

@@ -40,6 +40,8 @@ class EngineInfo:
     `tune`: device, folder of weights (None = the usual one), load options → the engine, for one that has such; raises as `load`.
     `load_options`: the names `tune` knows → what each does. `fit`: ways of running it here, measured and told.
     `check`: raises, as `respond` would, for an ask that can be refused before the engine is loaded.
+    `styles`: values of `Ask.style`; None = a style is said in words. `sizes`: "WIDTHxHEIGHT" worth offering, best first;
+    empty = any multiple of 16.
     """
 
     name: str
@@ -54,6 +56,8 @@ class EngineInfo:
     load_options: Mapping[str, str] = field(default_factory=dict)
     fit: Callable[[], list[Fit]] | None = None
     check: Callable[[Ask], object] | None = None
+    styles: tuple[str, ...] | None = None
+    sizes: tuple[str, ...] = ()
 
 
 class Hooks:

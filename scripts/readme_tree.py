@@ -22,11 +22,12 @@ FOLDERS = {  # folders whose __init__.py says nothing or that have none, and wha
     "sayso/training": "data stream, losses, optimiser, loop",
     "sayso/world": "the drawn world: scenes as data, art, captions, an exact renderer, a fast compositor, a judge",
     "sayso/world/judge": "finds what is in a picture, independently of the model that drew it",
+    "sayso/web/static": "the page itself: index.html, modules, stylesheets, art; each module begins with what it is for",
     "sayso/weights": "the bundled weights and their model card",
     "sayso/world/data": "art in five styles, fonts, names and words, with their licences",
 }
 SKIPPED = {".git", ".venv", "out", "build", "dist", "node_modules", "__pycache__", "runs/work"}
-CLOSED = {"docs", "tests", "sayso/weights", "sayso/world/data", ".ci"}  # listed as one line
+CLOSED = {"docs", "tests", "sayso/web/static", "sayso/weights", "sayso/world/data", ".ci"}  # listed as one line
 LONGEST = 92  # characters of a description
 
 

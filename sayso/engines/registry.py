@@ -16,6 +16,7 @@ from sayso.engines.hidream import variants
 from sayso.errors import BadInput, Unknown
 from sayso.hooks import EngineInfo, Fit, hookimpl
 from sayso.types import Ability, Ask, Engine
+from sayso.world.scene import STYLES
 
 DEFAULT = "pocket"
 
@@ -111,6 +112,8 @@ class BuiltIn:
                 missing=_pocket_missing,
                 knows=_pocket_knows,
                 options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
+                styles=STYLES,
+                sizes=("512x512", "576x448", "448x576", "640x384", "384x640"),
             ),
             EngineInfo(
                 name="fake",
@@ -120,6 +123,8 @@ class BuiltIn:
                 ),
                 load=_load_fake,
                 missing=lambda: None,
+                styles=STYLES,
+                sizes=("256x256", "512x512", "512x384", "384x512"),
             ),
             _bagel(),
             EngineInfo(

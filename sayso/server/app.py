@@ -27,6 +27,7 @@ from sayso.server.routes import (
     studio_arena,
     studio_gallery,
     studio_talk,
+    studio_tools,
 )
 from sayso.studio.service import Studio
 from sayso.studio.settings import Settings, data_folder
@@ -47,6 +48,7 @@ ROUTERS = (
     studio_gallery.router,
     studio_admin.router,
     studio_arena.router,
+    studio_tools.router,
     health.router,
 )
 

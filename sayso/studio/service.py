@@ -40,6 +40,7 @@ from sayso.jobs.keeper import Keeper
 from sayso.jobs.queue import Queue
 from sayso.jobs.worker import Workers
 from sayso.storage import library, people, portable, talks
+from sayso.storage import marks as finding
 from sayso.storage.database import Database
 from sayso.storage.errors import NotFound
 from sayso.storage.pages import new_id, now
@@ -87,6 +88,9 @@ class EngineState:
     busy: bool
     megabytes: float
     default: bool
+    styles: tuple[str, ...] | None = None
+    sizes: tuple[str, ...] = ()
+    options: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -368,6 +372,11 @@ class Studio:
         with self.db.read() as tx:
             return library.find_pictures(tx, owner.id, sieve, cursor, limit)
 
+    def marked(self, owner: Key, marks: Sequence[str]) -> tuple[StoredPicture, ...]:
+        """One's pictures whose seal is one of the marks."""
+        with self.db.read() as tx:
+            return finding.marked(tx, owner.id, marks)
+
     def favourite(self, owner: Key, picture: str, on: bool) -> StoredPicture:
         with self.db.write() as tx:
             return library.set_favourite(tx, owner.id, picture, on)
@@ -527,7 +536,8 @@ class Studio:
             loaded, busy, size = self.rooms.keeper.state(info.name)
             out.append(
                 EngineState(
-                    info.name, info.summary, info.abilities, info.missing(), loaded, busy, size / 2**20, info.name == self.settings.engine
+                    info.name, info.summary, info.abilities, info.missing(), loaded, busy, size / 2**20, info.name == self.settings.engine,
+                    info.styles, info.sizes, info.options,
                 )
             )
         return tuple(out)

@@ -34,6 +34,9 @@ async def engines(owner: Caller, here: Here) -> schemas.EngineList:
             loaded=row.loaded,
             busy=row.busy,
             megabytes=row.megabytes,
+            styles=None if row.styles is None else list(row.styles),
+            sizes=list(row.sizes),
+            options=sorted(row.options),
             prompt_limit=here.studio.rooms.director.table[row.name].prompt_limit,
         )
         for row in rows

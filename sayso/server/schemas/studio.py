@@ -25,6 +25,7 @@ from sayso.server.schemas.common import (
 )
 
 Words = Annotated[Clean, StringConstraints(max_length=PROMPT_CHARACTERS)]
+TOOLS = ("cut_out", "recolour", "crop", "extend", "paste", "letter")
 Title = Annotated[Clean, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -225,6 +226,9 @@ class EngineState(Answer):
     busy: bool
     megabytes: float = Field(description="Memory it takes while loaded, as far as known.")
     prompt_limit: int = Field(description="Characters of one prompt.")
+    styles: list[str] | None = Field(default=None, description="What a wish's style may be; null: a style is said in words.")
+    sizes: list[str] = Field(default_factory=list, description="Sizes worth offering, best first; empty: any multiple of 16.")
+    options: list[str] = Field(default_factory=list, description="Names of engine_options that it knows.")
 
 
 class EngineList(Answer):
@@ -373,3 +377,33 @@ class NewKey(Strict):
 class KeyMade(Answer):
     key: KeyShown
     secret: str
+
+
+class NewVersion(Strict):
+    """What a person made of a picture by hand."""
+
+    tool: Literal["cut_out", "recolour", "crop", "extend", "paste", "letter"]
+    note: Annotated[Clean, StringConstraints(max_length=2000)] | None = None
+
+
+class AlikeRow(Answer):
+    picture: Picture
+    how: Literal["mark", "alike"]
+    distance: int | None = Field(description="Of 256 bits, for look-alikes.")
+
+
+class Alike(Answer):
+    data: list[AlikeRow] = Field(description="Nearest first.")
+
+
+class Clause(Answer):
+    id: str
+    title: str
+    text: str
+    allowed: list[str] = Field(description="Examples of what is drawn.")
+    refused: list[str] = Field(description="Examples of what is not.")
+
+
+class PolicyShown(Answer):
+    clauses: list[Clause]
+    unseen: list[str] = Field(description="What cannot be inspected here.")

@@ -1,0 +1,213 @@
+// The place to talk: conversations beside, the thread in the middle, the words below.
+
+import * as api from "../api.js";
+import { announce, button, fill, h, icon, put } from "../dom.js";
+import { t } from "../i18n.js";
+import * as keys from "../keys.js";
+import { filesOf } from "../pictures.js";
+import { engine as engineOf, tell } from "../state.js";
+import { composer } from "./composer.js";
+import { conversationList } from "./list.js";
+import { TurnCard } from "./turn.js";
+
+const EXAMPLES = [["fox", 1], ["boat", 2], ["robot", 3], ["night", 4], ["cat", 5], ["cake", 6]];
+const WAIT = "sayso.wait.";
+
+export async function open(root, [wanted]) {
+  const talk = new Talk(root);
+  await talk.enter(wanted);
+  return { close: () => talk.close(), follow: async ([next]) => { await talk.enter(next); return true; } };
+}
+
+class Talk {
+  constructor(root) {
+    this.cards = new Map();
+    this.tree = null;
+    this.parent = undefined;
+    this.list = conversationList({ opened: () => this.drawer(false) });
+    this.words = composer({ send: (said) => this.send(said), stop: () => this.stop() });
+    this.thread = h("ol", { class: "thread", "aria-label": t("thread") });
+    this.title = h("h1", { class: "talk-name" });
+    this.scroll = h("div", { class: "talk-scroll", tabindex: "-1" });
+    this.below = button({ label: t("newest"), glyph: "down", kind: "to-end", press: () => this.toEnd(), hidden: true });
+    this.side = button({ label: t("talks"), glyph: "menu", kind: "plain", press: () => this.drawer(true) });
+    const veil = h("div", { class: "side-veil", on: { click: () => this.drawer(false) } });
+    this.node = h("div", { class: "talk-view" }, this.list.node, veil, h("section", { class: "talk-main", "aria-label": t("place.talk") },
+      h("header", { class: "talk-top" }, this.side, this.title, button({ label: t("new"), glyph: "new", kind: "plain only-narrow", press: () => { location.hash = "#/talk/new"; } })),
+      this.scroll, h("div", { class: "talk-foot" }, this.below, this.words.node)));
+    fill(root, this.node);
+    this.node.addEventListener("dragover", (event) => { event.preventDefault(); this.node.classList.add("dropping"); });
+    this.node.addEventListener("dragleave", (event) => { if (!this.node.contains(event.relatedTarget)) this.node.classList.remove("dropping"); });
+    this.node.addEventListener("drop", (event) => { event.preventDefault(); this.node.classList.remove("dropping"); this.words.take(filesOf(event.dataTransfer)); });
+    this.scroll.addEventListener("scroll", () => { this.below.hidden = this.atEnd(); }, { passive: true });
+    this.grown = new ResizeObserver(() => { if (this.stick) this.toEnd(false); });
+    this.grown.observe(this.thread);
+    keys.here([["j", t("key.next"), () => this.walk(1)], ["k", t("key.before"), () => this.walk(-1)], ["escape", t("key.stop"), () => this.escape()]]);
+  }
+
+  close() {
+    this.list.close();
+    this.words.close();
+    this.grown.disconnect();
+    for (const card of this.cards.values()) card.close();
+  }
+
+  drawer(out) {
+    this.node.classList.toggle("side-out", out);
+    if (out) this.list.node.querySelector("input")?.focus();
+  }
+
+  escape() {
+    if (this.node.classList.contains("side-out")) { this.drawer(false); return true; }
+    if (this.live().length) { this.stop(); return true; }
+    return false;
+  }
+
+  /** Shows a conversation; without an id a new one. */
+  async enter(id) {
+    for (const card of this.cards.values()) card.close();
+    this.cards.clear();
+    this.parent = undefined;
+    this.tree = null;
+    this.id = id && id !== "new" ? id : null;
+    this.words.draft(this.id || "new");
+    if (this.id) this.tree = await api.conversation(this.id).catch((error) => { if (error.status === 404) return null; throw error; });
+    if (this.id && !this.tree) { location.replace("#/talk/new"); return; }
+    this.list.mark(this.id);
+    this.paint();
+    this.collect();
+    if (matchMedia("(min-width: 761px)").matches) this.words.focus();
+  }
+
+  /** What another page left for the next message. */
+  collect() {
+    const left = sessionStorage.getItem("sayso.reuse");
+    if (left) { sessionStorage.removeItem("sayso.reuse"); const { text, wish } = JSON.parse(left); this.words.set({ words: text, options: wish }); }
+    const shown = sessionStorage.getItem("sayso.refer");
+    if (shown) { sessionStorage.removeItem("sayso.refer"); this.words.attach(JSON.parse(shown)); }
+  }
+
+  path() {
+    const by = new Map(this.tree.tree.map((turn) => [turn.id, turn]));
+    return this.tree.path.map((id) => by.get(id)).filter(Boolean);
+  }
+
+  paint() {
+    const turns = this.tree ? this.path() : [];
+    this.title.textContent = this.tree?.title || (this.tree ? t("untitled") : "");
+    const kept = new Map();
+    for (const turn of turns) {
+      const known = this.cards.get(turn.id);
+      if (known && known.turn.status === turn.status && known.turn.siblings.length === turn.siblings.length) kept.set(turn.id, known);
+      else { known?.close(); kept.set(turn.id, new TurnCard(turn, this.acts())); }
+    }
+    for (const [id, card] of this.cards) if (!kept.has(id)) card.close();
+    this.cards = kept;
+    if (turns.length) {
+      fill(this.thread, [...kept.values()].map((card) => card.node));
+      if (this.thread.parentNode !== this.scroll) fill(this.scroll, this.thread);
+      this.toEnd(false);
+    } else fill(this.scroll, this.welcome());
+    this.tend();
+  }
+
+  tend() {
+    const drawn = [...this.cards.values()].some((card) => card.turn.answer.some((part) => part.type === "picture"));
+    this.words.state({ drawing: this.live().length > 0, change: drawn });
+  }
+
+  live() { return [...this.cards.values()].filter((card) => card.live); }
+
+  async reload() {
+    this.tree = await api.conversation(this.id);
+    this.paint();
+    tell("conversations");
+  }
+
+  acts() {
+    return {
+      edit: (turn) => this.edit(turn),
+      again: async (turn) => { await api.again(turn.conversation, turn.id); await this.reload(); },
+      branch: async (turn) => { const made = await api.branch(turn.conversation, turn.id); announce(t("branched")); tell("conversations"); location.hash = `#/talk/${made.id}`; },
+      choose: async (id) => { await api.changeConversation(this.id, { current: this.leaf(id) }); await this.reload(); },
+      refer: (picture) => { this.words.attach(picture); this.words.focus(); },
+      waits: (turn) => sessionStorage.getItem(WAIT + turn.id) === "yes",
+      drawer: (turn) => (engineOf(turn.engine)?.options?.includes("plan") ? (plan) => this.drawPlan(turn, plan) : null),
+      changed: async () => { await this.reload(); },
+    };
+  }
+
+  /** The newest turn below one: going to a fork goes to its end. */
+  leaf(id) {
+    const by = new Map(this.tree.tree.map((turn) => [turn.id, turn]));
+    let turn = by.get(id);
+    while (turn?.children.length) turn = by.get(turn.children.at(-1));
+    return turn?.id || id;
+  }
+
+  edit(turn) {
+    this.parent = turn.parent;
+    const texts = turn.said.filter((part) => part.type === "text").map((part) => part.text).join("\n");
+    const { seed, ...wish } = turn.wish;
+    this.words.set({ words: texts, pictures: turn.said.filter((part) => part.type === "picture" && part.picture).map((part) => part.picture), options: wish });
+    this.words.editing(t("editing"), () => { this.parent = undefined; });
+    this.words.focus();
+  }
+
+  async drawPlan(turn, plan) {
+    const parts = turn.said.map((part) => (part.type === "text" ? { type: "text", text: part.text } : { type: "picture", id: part.picture.id }));
+    const { think, ...wish } = turn.wish;
+    await this.post({ parts, wish: { ...wish, think: Boolean(think) || undefined, engine_options: { ...wish.engine_options, plan } }, parent: turn.parent, fork: true });
+  }
+
+  async send({ parts, wish, wait }) {
+    const fork = this.parent !== undefined;
+    const turn = await this.post({ parts, wish, parent: this.parent, fork });
+    if (wait) sessionStorage.setItem(WAIT + turn.id, "yes");
+    return true;
+  }
+
+  /** Says a turn; a conversation begins with its first. */
+  async post({ parts, wish, parent, fork }) {
+    const fresh = !this.id;
+    if (fresh) {
+      const made = await api.createConversation();
+      this.id = made.id;
+    }
+    const body = { parts, wish, partial_images: 3 };
+    if (fork && parent) body.parent = parent;
+    if (fork && !parent) body.from_start = true;
+    const turn = await api.sayTurn(this.id, body);
+    this.parent = undefined;
+    if (fresh) history.replaceState(null, "", `#/talk/${this.id}`);
+    await this.reload();
+    if (fresh) this.list.mark(this.id);
+    this.toEnd();
+    return turn;
+  }
+
+  async stop() { await Promise.all(this.live().map((card) => card.cancel())); }
+
+  walk(by) {
+    const nodes = [...this.cards.values()].map((card) => card.node);
+    const top = this.scroll.getBoundingClientRect().top;
+    const at = nodes.findIndex((node) => node.getBoundingClientRect().top >= top - 4);
+    nodes[Math.min(nodes.length - 1, Math.max(0, (at < 0 ? nodes.length - 1 : at) + by))]?.scrollIntoView({ block: "start" });
+  }
+
+  atEnd() { return this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < 120; }
+  get stick() { return this.live().length > 0 && this.below.hidden; }
+  toEnd(smooth = true) { this.scroll.scrollTo({ top: this.scroll.scrollHeight, behavior: smooth ? "smooth" : "instant" }); }
+
+  // --- the first screen
+
+  welcome() {
+    const engine = this.words.engine;
+    const art = (name) => new URL(`../../art/example-${name}.webp`, import.meta.url).href;
+    const card = ([name, nth]) => h("li", {}, h("button", { type: "button", class: "example", on: { click: () => { this.words.set({ words: t(`example.${name}`) }); this.words.focus(); announce(t("example.taken")); } } },
+      h("img", { src: art(name), alt: "", width: 160, height: 160, "data-nth": nth }), h("span", {}, t(`example.${name}`))));
+    return put(h("div", { class: "welcome" }), [h("h2", { class: "motto" }, t("motto")), h("p", { class: "motto-more" }, t("motto.more")),
+      h("ul", { class: "examples", "aria-label": t("examples") }, EXAMPLES.map(card)),
+      !engine && h("p", { class: "note warn" }, icon("warn"), t("cannot.none"), h("a", { href: "#/settings" }, t("place.settings")))]);
+  }
+}

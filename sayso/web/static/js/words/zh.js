@@ -1,0 +1,71 @@
+// 页面的中文词句；{名字} 处会填入内容。
+
+export const zh = {
+  "skip": "跳到正文", "places": "去处", "again": "再试一次", "close": "关闭", "cancel": "取消", "save": "保存", "delete": "删除", "deleted": "已删除",
+  "saved": "已保存到下载", "copied": "已复制", "copy": "复制", "copy.what": "复制{what}", "copy.failed": "无法复制：{reason}", "keep": "保留", "preview": "预览",
+  "back": "返回", "rename": "重命名", "nothing": "没有符合的。", "yes": "是", "no": "否", "export": "导出", "choose.file": "选择图片",
+  "offline": "你已离线。已开始的工作仍在服务器上进行，恢复连接后就会显示。",
+  "lost.title": "服务器没有回应", "lost.words": "sayso 还在运行吗？（{reason}）", "lost.connection": "连不上服务器；你写的话还在这里。",
+  "gate.title": "这台服务器需要密钥", "gate.words": "管理它的人可以用这条命令生成：sayso keys create NAME", "gate.key": "密钥", "gate.enter": "进入",
+
+  "place.talk": "对话", "place.canvas": "画布", "place.gallery": "图库", "place.arena": "擂台", "place.turn": "转看", "place.seal": "查验", "place.settings": "设置",
+  "key.search": "搜索", "key.help": "键盘快捷键", "key.next": "下一条消息", "key.before": "上一条消息", "key.stop": "停止或离开", "key.favourite": "收藏或取消收藏",
+
+  "motto": "说出来，就画出来。", "motto.more": "用你自己的话描述一幅画，再一句一句把它说成你要的样子。", "examples": "可以从这些开始", "example.taken": "文字已放进输入框，按回车开始画。",
+  "example.fox": "一只红色的狐狸在一辆蓝色汽车的左边，扁平风格", "example.boat": "海上的一艘帆船", "example.robot": "一个拿着气球的机器人", "example.night": "月牙下的一只猫头鹰，夜空",
+  "example.cat": "一只戴礼帽的猫，黄色背景", "example.cake": "一个生日蛋糕和三颗草莓",
+  "prompt": "画什么？", "prompt.draw": "描述一幅画……", "prompt.change": "要改什么？或者描述另一幅画……", "prompt.pictures": "要拿这些图片做什么？",
+  "prompt.note": "由本服务器上的 {engine} 绘制。回车发送，Shift + 回车换行。图片可以拖入或粘贴。", "composer": "消息", "draw": "画", "stop": "停止", "stopping": "正在停止……",
+  "attach": "添加图片", "attached": "消息里的图片", "attached.one": "图片 {nth} 已放进消息", "attached.nth": "图片 {nth}", "attached.name": "图片 {nth} 的名字", "attached.is": "图片 {nth} 是“{name}”",
+  "attached.remove": "移除图片 {nth}", "attached.most": "一条消息最多放 {most} 张图片。", "upload.failed": "“{name}”没有上传：{reason}", "editing": "正在修改较早的消息；对话会在这里分叉。",
+  "style": "风格", "styles": "风格", "styles.search": "搜索风格", "styles.none": "不用风格", "styles.cannot": "{engine} 画不了的", "styles.elsewhere": "这个引擎只会画学过的风格。下面这些可以用：{engines}。",
+  "styles.nowhere": "这个引擎只会画学过的风格，而这里就绪的引擎都画不了下面这些。更大的引擎可以按文字画任何风格，见设置。",
+  "options": "选项", "options.reset": "恢复默认", "option.engine": "引擎", "option.size": "形状", "option.count": "几张", "option.background": "背景", "option.seed": "种子", "option.steps": "步数", "option.guidance": "引导强度",
+  "option.think": "先思考：写出计划再画", "option.think.short": "先思考", "option.wait": "画之前先给我看计划，让我移动其中的东西", "option.answer": "只用文字回答，不画图", "option.answer.short": "文字回答",
+  "size.auto": "默认", "size.square": "方形", "size.wide": "横幅", "size.tall": "竖幅", "background.auto": "视内容而定", "background.transparent": "透明", "background.colour": "某种颜色", "background.pick": "背景颜色",
+  "seed.any": "任意", "seed.of": "种子 {seed}", "steps.of": "{steps} 步", "guidance.of": "引导 {guidance}", "count.of": "{count} 张", "chip.remove": "移除：{what}", "engine.missing": "{name}（未就绪）", "engine.missing.why": "未就绪：{why}",
+  "able": "这些可以：{engines}。", "able.none": "这里就绪的引擎都不行，见设置。", "cannot.none": "这里没有就绪的引擎。设置里写着缺什么。",
+  "cannot.edit": "{engine} 每条消息都重新画，不能修改图片。", "cannot.mask": "{engine} 不能只改蒙版内的部分。", "cannot.pictures": "{engine} 只按文字画，不能看图片。", "cannot.references": "{engine} 一次只能看一张图片。",
+  "cannot.transparent": "{engine} 不能画透明背景。", "cannot.think": "{engine} 画之前不会思考。", "cannot.ask": "{engine} 只画图，不用文字回答。",
+
+  "talks": "对话", "talks.search": "搜索对话", "talks.none": "你画的都会留在这里。", "talks.nothing": "没有对话含有这些词。", "new": "新对话", "untitled": "未命名", "talk.more": "“{title}”的更多操作", "talk.title": "标题",
+  "talk.delete": "删除这段对话？", "talk.delete.words": "“{title}”连同其中所有图片都会删除，无法恢复。", "thread": "消息", "newest": "到最新处",
+  "turn.more": "更多", "turn.edit": "修改后重新发送", "turn.branch": "从这里开始新对话", "turn.copy": "复制文字", "branched": "已从这里开始一段新对话", "fork.before": "上一个版本", "fork.after": "下一个版本", "fork.place": "{at} / {of}",
+  "queued": "排队中……", "starting": "开始……", "drawing": "正在画", "drawing.nth": "正在画第 {nth} 张", "step": "第 {index} 步，共 {total} 步", "left": "大约还要 {seconds} 秒", "reconnecting": "连接断了，正在重连。工作仍在进行。",
+  "revised": "实际画的是：{words}", "answered": "已回答", "drawn.count": "画好了 {count} 张", "ended.failed": "没有画成。", "ended.cancelled": "已停止。", "thought": "它先想了什么", "plan": "它依据的计划", "plan.words": "计划的文字",
+  "plan.hint": "拖动方框可移动，拖角可缩放；键盘：方向键、Shift + 方向键、Delete。", "plan.draw": "画这个计划", "plan.box": "{name}，位于 {box} %", "plan.ready": "计划已就绪，可以修改", "plan.waits": "计划在等你：移动其中的东西，然后画出来。", "policy.read": "阅读守则",
+  "change": "修改", "picture.more": "这张图片的更多操作", "picture.uploaded": "上传的图片", "picture.nameless": "一张图片", "picture.delete": "删除这张图片？", "picture.delete.words": "删除后无法恢复。", "open.canvas": "在画布上打开", "reuse": "沿用文字和种子",
+  "refer": "用在下一条消息里", "favourite": "收藏", "unfavourite": "取消收藏", "download": "下载", "format.png": "无损，支持透明", "format.webp": "小，支持透明", "format.jpeg": "处处能用，不支持透明", "format.avif": "最小",
+
+  "canvas.none": "还没有图片，先画一张吧。", "surface": "图片", "surface.how": "选了工具时，方向键移动光标，空格或回车按下和松开；没有工具时，方向键移动图片。加减键缩放。", "tools": "工具", "tool.hand": "移动", "tool.brush": "画笔", "tool.eraser": "擦除蒙版", "tool.lasso": "套索", "tool.box": "方框", "tool.dropper": "吸管",
+  "brush.size": "画笔大小", "brush.smaller": "画笔变小", "brush.larger": "画笔变大", "undo": "撤销", "redo": "重做", "zoom.in": "放大", "zoom.out": "缩小", "zoom.fit": "适合窗口", "history": "各个版本", "version.of": "版本 {nth}：{words}",
+  "compare": "前后对比", "compare.diff": "差异", "compare.before": "之前", "compare.after": "之后", "compare.slide": "显示多少之前的图片", "compare.same": "没有一个像素不同。", "compare.differ": "{share} % 的像素不同，最大差 {most}（共 255）。",
+  "jobs": "要做什么", "job.change": "修改", "job.erase": "擦除", "job.extend": "扩展", "job.cut": "抠图", "job.recolour": "换色", "job.style": "风格", "job.variants": "变体",
+  "mask.all": "反转蒙版", "mask.clear": "清除蒙版", "mask.share": "已涂 {share} % 的画面。", "mask.kept": "其余部分一点不变。",
+  "change.words": "说出要怎么改。先涂一块，就只改那一块。", "change.what": "改什么？", "change.example": "把汽车变成绿色", "change.whole": "没有涂抹：整幅画都可能改变。", "change.go": "修改",
+  "erase.words": "涂掉不要的东西，周围会补上。", "erase.paint": "拿起画笔（B），涂在要去掉的东西上。", "erase.go": "擦除", "erase.said": "去掉这里的东西，补上背景",
+  "extend.words": "给画一个更大的画框，新的部分会顺着画出来。", "extend.shape": "新画框的形状", "side.left": "左", "side.top": "上", "side.right": "右", "side.bottom": "下", "extend.size": "新画框为 {width} × {height}。", "extend.what": "那里要有什么？（可不填）", "extend.example": "更多草地", "extend.go": "扩展", "extend.said": "把画面继续画到边缘之外",
+  "cut.words": "让背景变透明。由页面自己完成，用什么引擎都行。", "near": "颜色要多相近", "cut.near": "越大去掉得越多", "cut.share": "{share} % 的画面会变透明。", "cut.spot": "指出背景", "cut.rim": "从边缘开始", "cut.note": "{words}，抠图", "cut.engine": "让 {engine} 来抠图", "cut.said": "去掉背景", "cut.own": "这不需要模型，背景单纯时效果最好。",
+  "recolour.words": "把一种颜色换成另一种：纯色处分毫不差，深浅保持原来的差别。", "recolour.dropper": "从画里取色", "recolour.from": "这种颜色", "recolour.to": "换成", "recolour.pick": "用吸管（I）在画里取一种颜色。", "recolour.ready": "选择新的颜色。", "recolour.count": "{share} % 的像素会改变。", "recolour.note": "{words}，{from} 换成 {to}", "dropped": "颜色是 {colour}",
+  "style.words": "同一幅画，换一种风格。", "style.pick": "选择风格", "style.go": "换成这种风格", "style.again": "用这种风格重画", "style.said": "换成这种风格：{style}", "style.redraw": "{engine} 不能改图片的风格，但可以用同样的文字和种子换一种风格重画。", "style.wordless": "这张图片没有文字可供 {engine} 重画。",
+  "variants.words": "同样的文字，不同的种子，并排比较。", "variants.go": "画变体", "variants.old": "比较版本", "variants": "并排比较", "variants.take": "打开第 {nth} 张",
+
+  "gallery.search": "按文字搜索", "gallery.by": "按图片搜索", "gallery.count": "{count} 张图片", "gallery.none": "还没有图片。你画的会出现在这里。", "gallery.nothing": "没有符合的图片。", "gallery.alike": "{count} 张图片与 {name} 相似。", "gallery.all": "显示全部", "filters": "筛选", "filter.engine": "所有引擎", "filter.style": "所有风格", "filter.date": "所有时间", "filter.favourite": "收藏", "date.today": "最近 24 小时", "date.week": "最近 7 天", "date.month": "最近一个月", "date.year": "最近一年", "how.mark": "带有我们的印记", "how.alike": "256 位中差 {distance} 位",
+
+  "seal.title": "一张图片从哪里来？", "seal.words": "这里画的每张图片都经过签名，并带有看不见的印记。任何文件都可以查验，每项发现各自独立。", "seal.drop": "把图片拖到这里、粘贴，或选择文件。", "checking": "正在查看 {name}……", "found.in": "在 {name} 中的发现", "found.count": "{count} 项发现", "found.none.proves": "没有哪项发现能证明图片是真的；什么都没发现，也证明不了什么。",
+  "finding.our manifest": "在这里签名", "finding.another's manifest": "由他人签名", "finding.broken manifest": "签名已损坏", "finding.broken parent": "来源的签名已损坏", "finding.remote manifest": "签名存放在别处", "finding.mark": "我们的隐形印记", "finding.look-alike": "相似的图片", "finding.nothing": "没有发现", "finding.other": "另外",
+  "seal.of": "它从哪里来", "seal.of.title": "这张图片从哪里来", "fact.engine": "引擎", "fact.seed": "种子", "fact.made": "时间", "fact.size": "尺寸", "fact.mark": "印记", "fact.weights": "权重", "fact.settings": "参数", "fact.hand": "在画布上手工完成", "parents": "由这些而来", "parents.none": "这张图片只凭文字画成。", "parents.gone": "已被删除", "relation.parentOf": "由它修改而来", "relation.inputTo": "给引擎看过",
+
+  "arena.words": "两个引擎或两种设置画同样的文字。选定之前，你不知道哪张是谁画的。", "arena.category": "题材", "arena.prompt": "文字", "arena.another": "换一句", "arena.side": "选手 {nth}", "arena.go": "两张都画", "arena.blind": "先后顺序是随机的。", "arena.equal": "两名选手完全一样；请给其中一名换引擎、风格或步数。", "arena.left": "A", "arena.right": "B", "arena.alt": "图片 {side}：{prompt}", "arena.ready": "都画好了，请选择", "arena.next": "下一对",
+  "vote": "哪张更好？", "vote.left": "A 更好", "vote.right": "B 更好", "vote.tie": "一样好", "vote.both_bad": "都不好", "voted.left": "你选了 A。", "voted.right": "你选了 B。", "voted.tie": "你说一样好。", "voted.both_bad": "你说都不好。",
+  "standings": "排名", "standings.who": "选手", "standings.rating": "评分", "standings.interval": "95 % 区间", "standings.votes": "票数", "standings.few": "票数太少", "standings.none": "还没有投票。", "standings.how": "由 {votes} 票算出的 Bradley–Terry 评分；相差 400 分即胜算十比一，均值为 1000。平局各算半胜。",
+  "category.all": "所有题材", "category.animals": "动物", "category.things": "物品", "category.scenes": "场景", "category.counting": "数量", "category.places": "方位", "category.colours": "颜色", "category.lettering": "文字", "category.people": "人物",
+
+  "turn.title": "转看与漫步", "turn.words": "用手转动一件东西，或沿着小巷走。每一幅都由前一幅画出。", "turn.views": "转台", "turn.walk": "漫步", "turn.what": "画什么？", "turn.left": "向左转", "turn.right": "向右转", "walk.forward": "向前走", "turn.stepped": "又走了一步", "turn.cannot.views": "这里就绪的引擎都不会转动东西。", "turn.cannot.walk": "这里就绪的引擎都不会漫步。", "turn.lacks": "不能：{ability}", "turn.example.views": "一辆用方块搭成的红色汽车", "turn.example.walk": "傍晚的小巷", "turn.stage.views": "这件东西；左右方向键转动它", "turn.stage.walk": "小巷；方向键行走", "turn.hint.views": "先画一件东西，再拖动它，或用左右方向键。", "turn.hint.walk": "先画一条小巷，再用方向键行走。",
+
+  "set.look": "外观与语言", "set.language": "语言", "set.theme": "配色", "theme.auto": "跟随系统", "theme.light": "浅色", "theme.dark": "深色", "theme.contrast": "高对比度", "set.engines": "引擎", "engine.default": "默认", "engine.loaded": "已载入", "load": "载入", "unload": "卸载", "loading": "正在载入", "memory.used": "已载入的引擎占用 {used}，没有上限。", "memory.of": "已载入的引擎占用 {used}，上限 {budget}。",
+  "ability.draw": "画图", "ability.edit": "修改", "ability.mask": "按蒙版修改", "ability.references": "多张图片", "ability.ask": "回答问题", "ability.think": "先思考", "ability.transparent": "透明", "ability.views": "转动东西", "ability.walk": "漫步", "ability.video": "视频", "ability.not": "不能：{what}",
+  "set.limits": "限额", "limit.file": "单个上传文件", "limit.side": "上传图片的边长", "limit.prompt": "单条消息", "limit.characters": "{count} 个字符", "limit.at_once": "一次几张", "limit.references": "一次给看几张", "limit.per_day": "今天的图片", "limit.today": "{count}，没有上限", "limit.per_minute": "每分钟请求数", "limit.none": "没有上限", "limit.urls": "取用网上的图片",
+  "set.keys": "密钥", "keys.open": "在本机不需要密钥，别处的程序需要。", "keys.demanded": "这台服务器要求所有人提供密钥。", "keys.name": "新密钥的名字", "keys.example": "笔记本", "keys.new": "生成密钥", "keys.made": "新密钥", "keys.once": "只显示这一次，请现在复制。", "keys.revoke": "吊销", "keys.revoked": "已吊销", "keys.revoke.words": "使用“{name}”的人会立刻被拒之门外，用它画的会保留。",
+  "set.policy": "守则", "policy.words": "这里不画什么，画什么。每次拒绝都会指明条款。", "policy.allowed": "这些会画", "policy.refused": "这些不画", "set.server": "服务器", "server.words": "sayso {version}。设置在启动时由文件或环境变量给出。", "server.all": "全部 {count} 项设置", "server.setting": "设置", "server.value": "值", "server.meaning": "含义", "server.environment": "环境变量",
+};

@@ -1,0 +1,180 @@
+"""A real server in a process of its own, and a browser that looks at it; for the stories of the studio's page."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+PATIENCE = 30_000  # milliseconds; machines that run tests are shared
+playwright.expect.set_options(timeout=PATIENCE)
+
+
+def free_port() -> int:
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        return int(place.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """`sayso serve` as a process; it can be killed and started again on the same data and port."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_DATA_HOME": str(self.folder / "home"),
+               "SAYSO_CACHE": os.environ.get("SAYSO_CACHE", str(self.folder / "cache"))}
+        command = [sys.executable, "-m", "sayso", "serve", "--port", str(self.port), "--engine", "fake", "--data", str(self.folder / "data")]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self.root}/health", timeout=5).close()
+                return
+            assert self.process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
+            time.sleep(0.1)
+        raise AssertionError("the server did not answer in a minute")
+
+    def kill(self, how: int = signal.SIGKILL) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, how)
+            self.process.wait(20)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.root}/studio/v1{path}", timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(f"{self.root}/studio/v1{path}", json.dumps(body).encode(), {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def pixels(self, picture: str) -> np.ndarray:
+        """uint8 [H, W, 4] of a stored picture."""
+        with urllib.request.urlopen(f"{self.root}/studio/v1/pictures/{picture}/content", timeout=30) as answer:
+            return np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGBA"))
+
+    def draw(self, words: str, **wish: Any) -> dict[str, Any]:
+        """One picture in a conversation of its own; its row."""
+        talk = self.post("/conversations", {})
+        turn = self.post(f"/conversations/{talk['id']}/turns", {"parts": [{"type": "text", "text": words}], "wish": wish, "partial_images": 0})
+        return dict(self.get(f"/pictures/{self.done(turn['job']['id'])['pictures'][0]}"))
+
+    def done(self, job: str) -> dict[str, Any]:
+        """Waits for a job to end well."""
+        until = time.monotonic() + 60
+        while (now := self.get(f"/jobs/{job}"))["state"] not in ("done", "failed"):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert now["state"] == "done", now["error"]
+        return dict(now)
+
+
+@dataclass
+class Visit:
+    """One tab. `said`: what the console said that it should not have."""
+
+    page: Any
+    server: Server
+    said: list[str] = field(default_factory=list)
+
+    def open(self, place: str = "talk", ready: str = "main[data-view]") -> None:
+        self.page.goto(f"{self.server.root}/#/{place}")
+        self.page.locator(ready).first.wait_for()
+
+    def say(self, words: str) -> None:
+        self.page.locator("#prompt").fill(words)
+        self.page.keyboard.press("Enter")
+
+    def drawn(self, count: int) -> None:
+        """Waits for so many finished pictures in the thread, and for the end of all work."""
+        playwright.expect(self.page.locator("figure.drawn img")).to_have_count(count)
+        playwright.expect(self.page.locator(".working")).to_have_count(0)
+
+    def slowly(self, seconds: float) -> None:
+        """Turns take at least so long from now on: the test-card engine is told to pause at each of its four steps."""
+
+        def pausing(route: Any) -> None:
+            body = json.loads(route.request.post_data)
+            body["wish"] = {**body["wish"], "engine_options": {"pause": seconds / 4}}
+            route.continue_(post_data=json.dumps(body))
+
+        self.page.route("**/turns", lambda route: pausing(route) if route.request.method == "POST" else route.continue_())
+
+    def at_once(self) -> None:
+        self.page.unroute("**/turns")
+
+    @property
+    def talk(self) -> str:
+        return str(self.page.url).rsplit("/", 1)[1]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed, so nobody can look at the page")
+    made = Server(tmp_path_factory.mktemp("web"))
+    made.start()
+    yield made
+    made.kill(signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def browser(server: Server) -> Iterator[Any]:
+    with playwright.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+@contextlib.contextmanager
+def visiting(browser: Any, server: Server, **how: Any) -> Iterator[Visit]:
+    """A tab of its own; at the end its console must be clean."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 860}, "locale": "en-GB", "accept_downloads": True, **how})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    visit = Visit(page, server)
+    page.on("console", lambda message: visit.said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: visit.said.append(str(error)))
+    page.on("request", lambda request: visit.said.append(request.url) if not request.url.startswith((server.root, "data:", "blob:")) else None)
+    try:
+        yield visit
+    finally:
+        context.close()
+    assert visit.said == []
+
+
+@pytest.fixture
+def visit(browser: Any, server: Server) -> Iterator[Visit]:
+    with visiting(browser, server) as made:
+        yield made
