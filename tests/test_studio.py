@@ -162,7 +162,7 @@ def test_a_conversation_draws_edits_answers_and_repeats(studio: Studio) -> None:
     assert studio.conversation(LOCAL, place).title == "Please draw me a picture of a red fox"
 
 
-def test_branching_regenerating_and_going_back(studio: Studio) -> None:
+def test_branching_regenerating_and_going_back(studio: Studio, house: House) -> None:
     place = studio.create_conversation(LOCAL).id
     first = say(studio, place, "a red fox")
     second = say(studio, place, "make it blue")
@@ -177,6 +177,9 @@ def test_branching_regenerating_and_going_back(studio: Studio) -> None:
     assert studio.conversation(LOCAL, place).head == again.turn
     studio.change_conversation(LOCAL, place, head=first.turn)
     assert say(studio, place, "remove the tail").direction["pictures"] == list(first.pictures)
+    house.refuse = lambda stage, ask, drawn: stage == "prompt"
+    with pytest.raises(Refused):
+        studio.regenerate(LOCAL, place, second.turn)
     for wrong in ("turn_none", tree[second.turn].parent):
         with pytest.raises((NotFound, BadInput)):
             studio.regenerate(LOCAL, place, wrong or "")
@@ -262,6 +265,9 @@ def test_what_cannot_be_is_refused_before_anything_is_kept(studio: Studio) -> No
         (drawing("a", "ig_none"), NotFound, "ig_none"),
         (drawing("a", text.id), BadInput, "no picture"),
         (drawing("a", *[upload.id] * 17), BadInput, "leave some out"),
+        (drawing("x", upload.id, mask=upload.id, action="generate"), BadInput, "belongs to an edit"),
+        (drawing("what?", want="text", size=(64, 64)), BadInput, "in words"),
+        (drawing("x", parent="turn_1"), BadInput, "needs its conversation"),
         (Request(()), BadInput, "no message"),
         (Request((Said("assistant", (Text("a"),)),)), BadInput, "last message"),
         (Request((Said("user", (Text("a"),)),), conversation="conv_none"), NotFound, "conv_none"),

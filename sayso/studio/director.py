@@ -126,6 +126,12 @@ class Director:
             raise BadInput("the prompt holds control characters; write it as plain text")
         if not 1 <= request.count <= self.settings.count:
             raise BadInput(f"{request.count} pictures were asked for; ask for 1 to {self.settings.count}")
+        if request.mask is not None and request.action == "generate":
+            raise BadInput("a mask belongs to an edit; leave it out, or the action")
+        if request.want == "text" and (request.mask is not None or request.size is not None):
+            raise BadInput("an answer in words has no size and no mask; leave them out")
+        if request.parent is not None and request.conversation is None:
+            raise BadInput("a turn to go on from needs its conversation; name both or neither")
         if not 0 <= request.previews <= 3:
             raise BadInput(f"{request.previews} partial pictures were asked for; ask for 0 to 3")
         if request.background == "transparent" and request.format == "jpeg":

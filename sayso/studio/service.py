@@ -526,7 +526,11 @@ class Studio:
         job = self.job(owner, answer.job)
         chosen = secrets.randbelow(SEEDS) if seed is None else seed
         request = replace(requests.from_json(job.request), seed=chosen)
-        return self._accept(owner, request, Direction.from_json(job.direction), answer.parent, None, "", job.priority, messages=())
+        direction = Direction.from_json(job.direction)
+        if direction.answer is None:
+            talk = recall.talk_of(self.db, self.rooms.pictures, job)
+            self.rooms.door.admit(ask_of(request, direction, talk, lambda name: self.pixels(owner, name)), request.moderation)
+        return self._accept(owner, request, direction, answer.parent, None, "", job.priority, messages=())
 
     # Engines
 
