@@ -382,6 +382,27 @@ def test_waiting_jobs_go_together(queue: Queue, working: Callable[..., tuple[Wor
     assert [len(batch) for batch in script.batches] == [8, 3]
 
 
+def test_clients_in_turns_come_together_and_one_alone_never_waits(queue: Queue, working: Callable[..., tuple[Workers, Script]]) -> None:
+    _, script = working(lambda runs: time.sleep(0.1), wait=1.5)
+    begun = time.monotonic()
+    for _ in range(3):
+        final(queue, put(queue))
+    assert time.monotonic() - begun < 2.5 and [len(batch) for batch in script.batches] == [1, 1, 1]
+
+    def client(name: str) -> None:
+        for _ in range(4):
+            final(queue, put(queue, name))
+            time.sleep(0.02)
+
+    threads = [threading.Thread(target=client, args=(f"k{i}",)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    assert 3 in [len(batch) for batch in script.batches[3:7]] and sum(len(batch) for batch in script.batches) == 15
+
+
 def test_one_bad_job_does_not_take_its_batch_along(queue: Queue, working: Callable[..., tuple[Workers, Script]]) -> None:
     jobs = [put(queue) for _ in range(4)]
 

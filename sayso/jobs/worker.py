@@ -125,7 +125,7 @@ class Workers:
         self._pick = threading.Lock()
         self._running: dict[str, Run] = {}
         self._threads: list[threading.Thread] = []
-        self._recent = 1  # jobs in the newest batch: with one client there is no use in waiting for companions
+        self._recent, self._ended = 1, 0.0  # jobs in the newest batch, and when it ended
         self.full = False  # the disk was full when we last wrote
 
     def start(self) -> None:
@@ -185,6 +185,7 @@ class Workers:
             runs += self._companions(worker, engine, runs[0])
             self._recent = len(runs)
             self._work(engine, runs)
+            self._ended = time.time()
         finally:
             self.keeper.leave(name)
             for run in runs:
@@ -210,8 +211,10 @@ class Workers:
             return []
         if key is None:
             return []
-        if self._recent > 1:
-            self._wait_for(engine.name, self._recent - 1)
+        if self._recent > 1 or first.job.created < self._ended:
+            # Several clients are at work: those whose pictures have just come will ask again in a moment. One alone never waits.
+            behind = len(self.queue.waiting(first.job.engine, self.pace.batch))
+            self._wait_for(first.job.engine, min(room, self._recent + behind))
         chosen: list[str] = []
         for job in self.queue.waiting(first.job.engine, 4 * self.pace.batch):
             if room >= max(1, len(job.pictures)) and self._suits(engine, job, key):

@@ -60,7 +60,7 @@ class Settings:
     workers: int = _row(1, "threads that draw; engines that cannot draw twice at once are used by one at a time; 0: others draw", 0, 64)
     preload: bool = _row(True, "bring the default engine into memory at the start")
     batch: int = _row(8, "pictures drawn together where an engine can", 1, 64)
-    batch_wait_ms: int = _row(15, "milliseconds to wait for companions when the queue is empty behind a job", 0, 1000)
+    batch_wait_ms: int = _row(40, "milliseconds to wait for companions when several clients are at work", 0, 1000)
     lease_seconds: float = _row(30.0, "seconds after which the job of a silent worker goes to another", 1, 3600)
     attempts: int = _row(3, "attempts at a job before it fails", 1, 100)
     deadline_seconds: float = _row(900.0, "seconds that one attempt at a job may take", 1)
