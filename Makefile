@@ -6,7 +6,6 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PIP_ARGS ?=
 MINUTES ?= 2
 ARGS ?=
-MINUTES ?= 2
 override PROMPT := $(value PROMPT)
 export PROMPT
 PIP = $(VENV)/bin/python -m pip install --quiet --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
@@ -17,7 +16,7 @@ $(error say what to draw: make draw PROMPT="a red fox to the left of a blue car,
 endif
 endif
 
-.PHONY: help draw studio test check fuzz toy readme tesseract clean
+.PHONY: help draw studio test check fuzz toy readme programs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -37,7 +36,7 @@ draw: $(VENV)/.draw
 studio: $(VENV)/.studio
 	@$(VENV)/bin/sayso serve --open $(ARGS)
 
-test: $(VENV)/.dev tesseract
+test: $(VENV)/.dev programs
 	$(VENV)/bin/python -m pytest -q $(ARGS)
 
 check: $(VENV)/.dev
@@ -77,11 +76,14 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@$(PIP) -e '.[train,serve,dev]'
 	@touch $(VENV)/.draw $@
 
-# Tests of lettering read pictures with Tesseract; they are skipped, with a reason, where it cannot be had.
-tesseract: | $(VENV)/bin/pip
-	@if tesseract --list-langs 2>/dev/null | grep -q chi_sim; then exit 0; fi; \
+# Some tests want programs from Debian: Tesseract reads lettering, Chromium shows the page, PostgreSQL stores, npm brings a client.
+# They are skipped, with a reason, where these cannot be had.
+programs: | $(VENV)/bin/pip
+	@want=; tesseract --list-langs 2>/dev/null | grep -q chi_sim || want='tesseract-ocr tesseract-ocr-eng tesseract-ocr-chi-sim'; \
+	command -v chromium >/dev/null || want="$$want chromium"; ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || want="$$want postgresql"; \
+	command -v npm >/dev/null || want="$$want nodejs npm"; [ -n "$$want" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as='sudo -n'; else as=none; fi; \
-	if command -v apt-get >/dev/null && [ "$$as" != none ] && echo 'installing Tesseract' >&2 \
-		&& { $$as apt-get update -qq; $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		tesseract-ocr tesseract-ocr-eng tesseract-ocr-chi-sim; } >$(VENV)/tesseract.log 2>&1; then exit 0; fi; \
-	echo 'Tesseract (with chi_sim) is missing and cannot be installed here: tests that read lettering will be skipped' >&2
+	if command -v apt-get >/dev/null && [ "$$as" != none ] && echo "installing $$want" >&2 && $$as apt-get update -qq >$(VENV)/programs.log 2>&1; \
+	then for one in $$want; do $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$one" \
+		>>$(VENV)/programs.log 2>&1 || echo "$$one cannot be installed here: tests that use it will be skipped" >&2; done; \
+	else echo "missing, and cannot be installed here: $$want; tests that use them will be skipped" >&2; fi

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,12 @@ def _user() -> str | None:
         return pwd.getpwnam("postgres").pw_name
     except KeyError:
         pytest.skip("PostgreSQL does not run as root and there is no user postgres")
+
+
+def _die_with_us() -> None:
+    """In the new process: an immediate shutdown when the tests themselves are killed (Linux's PR_SET_PDEATHSIG)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
 
 
 @contextmanager
@@ -52,7 +60,7 @@ def running() -> Iterator[str]:
         if made.returncode != 0:
             pytest.skip(f"PostgreSQL's initdb failed here: {made.stderr.decode(errors='replace')[-200:]}")
         words = [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]
-        server = subprocess.Popen(words, **quiet)  # type: ignore[call-overload]
+        server = subprocess.Popen(words, preexec_fn=_die_with_us, **quiet)  # type: ignore[call-overload]  # noqa: PLW1509
         for _ in range(200):
             asked = [programs / "pg_isready", "-h", folder, "-U", "sayso"]
             ready = subprocess.run(asked, check=False, **quiet)  # type: ignore[call-overload]

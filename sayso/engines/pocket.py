@@ -27,7 +27,7 @@ from sayso.models.upscale import Upscaler, UpscaleSpec, enlarge_plainly
 from sayso.types import Ability, Ask, Drew, Event, Picture, Preview, Said, Step, Thought
 from sayso.world import art, lexicon, masks, plan
 
-STEPS, GUIDANCE = 16, 5.0
+STEPS, GUIDANCE = 16, 3.0
 BATCH = 8  # pictures drawn together
 SIDE = 512  # pixels along a finished square picture
 OBLONG = ((1, 1), (9, 7), (7, 9), (5, 3), (3, 5))  # width : height of the canvases it was trained on

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -34,7 +34,10 @@ from sayso.world.atlas import Atlas
 
 @dataclass
 class Run:
-    """A run in memory. `step`: updates done; `seen`: pictures trained on; `seconds`: time spent training."""
+    """A run in memory. `step`: updates done; `seen`: pictures trained on; `seconds`: time spent training.
+
+    `before`: what the weights it began from had behind them (steps, pictures, hours).
+    """
 
     folder: Path
     config: TrainConfig
@@ -46,6 +49,7 @@ class Run:
     step: int = 0
     seen: int = 0
     seconds: float = 0.0
+    before: dict[str, float] = field(default_factory=dict)
 
     @property
     def stage(self) -> Stage:
@@ -56,14 +60,14 @@ class Run:
         return CanvasSpec(self.config.patch, self.stage.tokens)
 
     def save(self) -> None:
-        progress = {"step": self.step, "seen": self.seen, "seconds": self.seconds}
+        progress = {"step": self.step, "seen": self.seen, "seconds": self.seconds, "before": self.before}
         state.save_state(self.folder, self.config, self.pieces, self.model, self.head, self.optimiser, self.mean, progress)
         world = world_of(self.config)
         history = {
             "depth": self.config.depth,
-            "steps": self.step,
-            "pictures": self.seen,
-            "hours": round(self.seconds / 3600, 2),
+            "steps": self.before.get("steps", 0) + self.step,
+            "pictures": self.before.get("pictures", 0) + self.seen,
+            "hours": round(self.before.get("hours", 0) + self.seconds / 3600, 2),
             "device": _device_name(self.model.embed.weight.device),
         }
         state.export(
@@ -106,7 +110,9 @@ def begin_from(folder: Path, config: TrainConfig, weights: Path, device: torch.d
     with torch.device("meta"):
         model = UnifiedModel(run.model.spec)
     checkpoint.fill(model, {name: tensor.float() for name, tensor in tensors.items()}, weights)
-    return _assembled(folder, config, run.pieces, model.to(device).requires_grad_(True))
+    run = _assembled(folder, config, run.pieces, model.to(device).requires_grad_(True))
+    run.before = {name: facts.get("history", {}).get(name, 0) for name in ("steps", "pictures", "hours")}
+    return run
 
 
 def resume(folder: Path, device: torch.device) -> Run:
@@ -124,7 +130,7 @@ def resume(folder: Path, device: torch.device) -> Run:
         model = UnifiedModel(pocket(config.depth, pieces.size, config.patch))
     checkpoint.fill(model, state.parts(tensors, "model"), folder / state.STATE)
     run = _assembled(folder, config, pieces, model.to(device).requires_grad_(True))
-    run.step, run.seen, run.seconds = facts["step"], facts["seen"], facts["seconds"]
+    run.step, run.seen, run.seconds, run.before = facts["step"], facts["seen"], facts["seconds"], facts.get("before", {})
     run.head.load_state_dict(state.parts(tensors, "head"))
     run.mean.load(state.parts(tensors, "mean"))
     run.optimiser.load(state.parts(tensors, "optimiser"))

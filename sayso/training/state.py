@@ -27,7 +27,7 @@ def save_state(
     head: DenseHead,
     optimiser: Optimiser,
     mean: Mean,
-    progress: dict[str, int | float],
+    progress: dict[str, Any],
 ) -> None:
     """Everything, atomically: a run killed at any moment resumes from the last whole state."""
     tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
