@@ -25,12 +25,12 @@ SIZES = {"wide": (1360, 850), "narrow": (390, 844)}
 PROMPTS = (
     "a sailboat on the sea",
     "a red apple, white background",
-    "an owl under a crescent moon, night sky",
+    "an owl, night sky",
     "a yellow banana on a blue background",
-    "three strawberries",
+    "two strawberries and a lemon",
     "a tree in a meadow",
-    "a pink balloon",
-    "a rocket in space",
+    "a panda and a red balloon",
+    "a cactus, flat style, orange background",
 )
 LIMIT = 60_000  # bytes of one picture
 

@@ -10,7 +10,7 @@ import { composer } from "./composer.js";
 import { conversationList } from "./list.js";
 import { TurnCard } from "./turn.js";
 
-const EXAMPLES = [["fox", 1], ["boat", 2], ["robot", 3], ["night", 4], ["cat", 5], ["cake", 6]];
+const EXAMPLES = [["fox", 1], ["boat", 2], ["panda", 3], ["night", 4], ["cat", 5], ["fruit", 6]];
 const WAIT = "sayso.wait.";
 
 export async function open(root, [wanted]) {
@@ -156,19 +156,19 @@ class Talk {
 
   async drawPlan(turn, plan) {
     const parts = turn.said.map((part) => (part.type === "text" ? { type: "text", text: part.text } : { type: "picture", id: part.picture.id }));
-    const { think, ...wish } = turn.wish;
-    await this.post({ parts, wish: { ...wish, think: Boolean(think) || undefined, engine_options: { ...wish.engine_options, plan } }, parent: turn.parent, fork: true });
+    const wish = { ...turn.wish, engine_options: { plan } };
+    delete wish.think; // the plan is there already
+    await this.post({ parts, wish, parent: turn.parent, fork: true });
   }
 
   async send({ parts, wish, wait }) {
     const fork = this.parent !== undefined;
-    const turn = await this.post({ parts, wish, parent: this.parent, fork });
-    if (wait) sessionStorage.setItem(WAIT + turn.id, "yes");
+    await this.post({ parts, wish, wait, parent: this.parent, fork });
     return true;
   }
 
   /** Says a turn; a conversation begins with its first. */
-  async post({ parts, wish, parent, fork }) {
+  async post({ parts, wish, parent, fork, wait = false }) {
     const fresh = !this.id;
     if (fresh) {
       const made = await api.createConversation();
@@ -178,6 +178,7 @@ class Talk {
     if (fork && parent) body.parent = parent;
     if (fork && !parent) body.from_start = true;
     const turn = await api.sayTurn(this.id, body);
+    if (wait) sessionStorage.setItem(WAIT + turn.id, "yes"); // before anything of it is heard
     this.parent = undefined;
     if (fresh) history.replaceState(null, "", `#/talk/${this.id}`);
     await this.reload();
