@@ -23,8 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "screens"
 SIZES = {"wide": (1360, 850), "narrow": (390, 844)}
 PROMPTS = (
-    "a sailboat on the sea", "a red apple, white background", "an owl under a crescent moon, night sky", "a yellow banana on a blue background",
-    "three strawberries", "a tree in a meadow", "a pink balloon", "a rocket in space",
+    "a sailboat on the sea",
+    "a red apple, white background",
+    "an owl under a crescent moon, night sky",
+    "a yellow banana on a blue background",
+    "three strawberries",
+    "a tree in a meadow",
+    "a pink balloon",
+    "a rocket in space",
 )
 LIMIT = 60_000  # bytes of one picture
 
@@ -67,21 +73,45 @@ def furnish(root: str) -> dict[str, str]:
     talks = []
     for words in PROMPTS:
         talk = call(root, "/conversations", {})["id"]
-        turn = call(root, f"/conversations/{talk}/turns", {"parts": [{"type": "text", "text": words}], "wish": {"seed": 3}, "partial_images": 0})
+        turn = call(
+            root, f"/conversations/{talk}/turns", {"parts": [{"type": "text", "text": words}], "wish": {"seed": 3}, "partial_images": 0}
+        )
         finished(root, turn["job"]["id"])
         talks.append(talk)
     for steps, choice in ((4, "left"), (8, "right"), (4, "tie"), (8, "left")):
-        pair = call(root, "/arena/pairs", {"prompt": PROMPTS[0], "category": "scenes", "sides": [{"engine": "pocket"}, {"engine": "pocket", "steps": steps}]})
+        pair = call(
+            root,
+            "/arena/pairs",
+            {"prompt": PROMPTS[0], "category": "scenes", "sides": [{"engine": "pocket"}, {"engine": "pocket", "steps": steps}]},
+        )
         while call(root, f"/arena/pairs/{pair['id']}")["state"] == "drawing":
             time.sleep(0.2)
         call(root, f"/arena/pairs/{pair['id']}/vote", {"choice": choice})
     picture = call(root, f"/pictures?conversation={talks[0]}")["data"][0]["id"]
-    return {"first": "#/talk", "talk": f"#/talk/{talks[0]}", "canvas": f"#/canvas/{picture}", "gallery": "#/gallery", "arena": "#/arena", "turn": "#/turn",
-            "check": "#/seal", "seal": f"#/seal/{picture}", "settings": "#/settings"}
+    return {
+        "first": "#/talk",
+        "talk": f"#/talk/{talks[0]}",
+        "canvas": f"#/canvas/{picture}",
+        "gallery": "#/gallery",
+        "arena": "#/arena",
+        "turn": "#/turn",
+        "check": "#/seal",
+        "seal": f"#/seal/{picture}",
+        "settings": "#/settings",
+    }
 
 
-READY = {"first": ".example", "talk": "figure.drawn img", "canvas": ".strip a", "gallery": ".tile img", "arena": "tbody tr", "turn": ".empty", "check": ".dropzone",
-         "seal": ".facts", "settings": ".clause"}
+READY = {
+    "first": ".example",
+    "talk": "figure.drawn img",
+    "canvas": ".strip a",
+    "gallery": ".tile img",
+    "arena": "tbody tr",
+    "turn": ".empty",
+    "check": ".dropzone",
+    "seal": ".facts",
+    "settings": ".clause",
+}
 
 
 def keep(shot: bytes, path: Path) -> None:

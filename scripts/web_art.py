@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
@@ -16,7 +17,12 @@ if str(ROOT) not in sys.path:
 
 ART = ROOT / "sayso" / "web" / "static" / "art"
 EXAMPLES = {  # of the page's first screen: the art that stands beside the words, as a sign and not as a promise
-    "fox": ("fox",), "boat": ("sailboat",), "robot": ("robot",), "night": ("owl",), "cat": ("cat",), "cake": ("birthday-cake",),
+    "fox": ("fox",),
+    "boat": ("sailboat",),
+    "robot": ("robot",),
+    "night": ("owl",),
+    "cat": ("cat",),
+    "cake": ("birthday-cake",),
 }
 SIDE, COLUMNS = 76, 8  # pixels of a thumbnail, thumbnails in a row; as sayso/web/static/js/talk/look.js has them
 Pixels = np.ndarray  # float [H, W, 3] in 0..1
@@ -25,10 +31,15 @@ Pixels = np.ndarray  # float [H, W, 3] in 0..1
 def base(style: str) -> Pixels:
     """The motif of all thumbnails, drawn exactly in one of the styles of the drawn world."""
     from sayso.world.render import render
-    from sayso.world.scene import Background, Item, Scene
+    from sayso.world.scene import Background, Item, Scene, Style
 
-    scene = Scene(256, 256, Background("gradient", ("#8fd0f0", "#fbe3b0")), (
-        Item("pine-tree", style, 0.84, 0.36, 0.5), Item("fox", style, 0.43, 0.56, 0.8)))  # type: ignore[arg-type]
+    named = cast(Style, style)
+    scene = Scene(
+        256,
+        256,
+        Background("gradient", ("#8fd0f0", "#fbe3b0")),
+        (Item("pine-tree", named, 0.84, 0.36, 0.5), Item("fox", named, 0.43, 0.56, 0.8)),
+    )
     return np.asarray(render(scene), dtype=np.float64)[..., :3] / 255
 
 
@@ -75,7 +86,7 @@ def grain(x: Pixels, amount: float, scale: int = 1) -> Pixels:
 
 def between(value: np.ndarray, *stops: str) -> Pixels:
     """[H, W] in 0..1 → colours along stops."""
-    colours = np.array([[int(stop[i:i + 2], 16) / 255 for i in (1, 3, 5)] for stop in stops])
+    colours = np.array([[int(stop[i : i + 2], 16) / 255 for i in (1, 3, 5)] for stop in stops])
     place = np.clip(value, 0, 1) * (len(stops) - 1)
     low = np.minimum(place.astype(int), len(stops) - 2)
     return colours[low] + (colours[low + 1] - colours[low]) * (place - low)[..., None]
@@ -184,36 +195,67 @@ def posterised(x: Pixels) -> Pixels:
 
 
 MADE: dict[str, Callable[[Pixels], Pixels]] = {
-    "pixel": lambda x: blocks(levels(x, 6), 10), "sketch": lambda x: between(1 - edges(x, 7) * 0.9 - (1 - grey(x)) * 0.18, "#2a2a2e", "#fbfaf6"),
-    "watercolour": lambda x: np.clip(grain(blur(strokes(x, 9), 1), 0.02, 4) * 0.75 + 0.27, 0, 1), "neon": lambda x: glow(x, "#07020f", "#7a12c9", "#ff4fd8"),
-    "blueprint": lambda x: between(edges(x, 8), "#123a7d", "#e8f1ff"), "papercut": lambda x: inked(flat(median(x, 9), 5), 2.5),
-    "glass": lambda x: facets(saturated(x, 1.7), 20, 0.95), "mosaic": lambda x: blocks(saturated(x, 1.3), 12, 0.55),
+    "pixel": lambda x: blocks(levels(x, 6), 10),
+    "sketch": lambda x: between(1 - edges(x, 7) * 0.9 - (1 - grey(x)) * 0.18, "#2a2a2e", "#fbfaf6"),
+    "watercolour": lambda x: np.clip(grain(blur(strokes(x, 9), 1), 0.02, 4) * 0.75 + 0.27, 0, 1),
+    "neon": lambda x: glow(x, "#07020f", "#7a12c9", "#ff4fd8"),
+    "blueprint": lambda x: between(edges(x, 8), "#123a7d", "#e8f1ff"),
+    "papercut": lambda x: inked(flat(median(x, 9), 5), 2.5),
+    "glass": lambda x: facets(saturated(x, 1.7), 20, 0.95),
+    "mosaic": lambda x: blocks(saturated(x, 1.3), 12, 0.55),
     "comic": lambda x: inked(dots(x, 7, "#24346b", "#fff7e0") * 0.4 + flat(saturated(x, 1.6), 6) * 0.6, 8),
-    "woodcut": lambda x: hatch(x, "#1b1512", "#f1e6cf", 6, (0.5, 0.5, 0.5)), "stitch": lambda x: blocks(saturated(x, 1.2), 9, 0.35, 0.35),
-    "oil": lambda x: strokes(saturated(x, 1.25), 9, 0.12), "chalk": lambda x: grain(between(edges(x, 7), "#24332c", "#f3f1e6"), 0.05),
-    "charcoal": lambda x: grain(between(grey(x) * 0.9 - edges(x) * 0.6, "#161514", "#ece7de"), 0.07), "pastel": lambda x: grain(np.clip(blur(x, 2) * 0.6 + 0.4, 0, 1), 0.06),
-    "crayon": lambda x: np.clip(grain(flat(saturated(x, 1.5), 8), 0.16, 2), 0, 1), "gouache": lambda x: flat(median(x, 9), 12),
+    "woodcut": lambda x: hatch(x, "#1b1512", "#f1e6cf", 6, (0.5, 0.5, 0.5)),
+    "stitch": lambda x: blocks(saturated(x, 1.2), 9, 0.35, 0.35),
+    "oil": lambda x: strokes(saturated(x, 1.25), 9, 0.12),
+    "chalk": lambda x: grain(between(edges(x, 7), "#24332c", "#f3f1e6"), 0.05),
+    "charcoal": lambda x: grain(between(grey(x) * 0.9 - edges(x) * 0.6, "#161514", "#ece7de"), 0.07),
+    "pastel": lambda x: grain(np.clip(blur(x, 2) * 0.6 + 0.4, 0, 1), 0.06),
+    "crayon": lambda x: np.clip(grain(flat(saturated(x, 1.5), 8), 0.16, 2), 0, 1),
+    "gouache": lambda x: flat(median(x, 9), 12),
     "inkwash": lambda x: between(grey(blur(strokes(x, 9), 2)) * 1.15 - edges(x, 3) * 0.35, "#17181a", "#8b8d8e", "#f4f0e6"),
     "gongbi": lambda x: inked(np.clip(blur(x, 1) * 0.55 + np.array([0.96, 0.9, 0.76]) * 0.45, 0, 1), 5, (0.35, 0.2, 0.12)),
-    "ukiyoe": lambda x: inked(toned(flat(x, 5), "#1d3557", "#c8553d", "#e9c46a", "#f4ead2"), 6), "etching": lambda x: hatch(x, "#2b1d12", "#f4ecdc", 4, (0.8, -0.8, 0.1)),
-    "screenprint": lambda x: toned(levels(x, 4), "#1d1a4b", "#e4572e", "#ffd23f", "#fff8e7"), "risograph": lambda x: np.minimum(dots(x, 6, "#ff4c65", "#fff9ec", 0.3), dots(x[:, ::-1][:, ::-1], 8, "#0078bf", "#fff9ec", 1.2)),
-    "popart": lambda x: inked(posterised(x), 8), "pointillism": lambda x: np.where((grain(np.zeros_like(x), 1, 3) > 0.3), saturated(x, 2.2), x * 0.5 + 0.5),
-    "impressionist": lambda x: strokes(grain(saturated(x, 1.4), 0.12, 5), 7), "cubist": lambda x: facets(toned(x, "#2f2a26", "#9c6b3f", "#d9c7a0", "#8fa3a0"), 30, 0.6),
-    "fauvist": lambda x: strokes(np.clip(saturated(x[..., [0, 2, 1]], 2.6), 0, 1), 9, 0.1), "bauhaus": lambda x: toned(flat(blur(x, 3), 4), "#1b1b1b", "#d6281f", "#f2b705", "#f3ecdc"),
-    "artdeco": lambda x: toned(levels(blur(x, 1), 5), "#0d1b1e", "#1f5c55", "#c79a3b", "#f5e6bd"), "constructivist": lambda x: toned(levels(x, 3), "#140f0d", "#cc1f1a", "#efe3c8"),
-    "anime": lambda x: inked(np.clip(flat(saturated(x, 1.45), 14) * 1.08, 0, 1), 4), "cartoon": lambda x: inked(flat(saturated(x, 1.7), 7), 11),
-    "storybook": lambda x: inked(np.clip(strokes(x, 5) * 0.8 + np.array([0.2, 0.17, 0.1]), 0, 1), 3, (0.4, 0.25, 0.18)), "isometric": lambda x: blocks(back(pil(x).rotate(30, expand=False, fillcolor=(236, 240, 244))), 16, 0.12, 0.12),
-    "lowpoly": lambda x: facets(x, 16), "voxel": lambda x: blocks(saturated(x, 1.3), 14, 0.3, 0.5), "clay": lambda x: np.clip(blur(flat(x, 8), 3) * (0.75 + relief(x, "#000000", "#ffffff") * 0.5), 0, 1),
-    "felt": lambda x: grain(blur(flat(x, 9), 3), 0.09), "knit": lambda x: blocks(saturated(x, 1.2), 8, 0.3, 0.6), "origami": lambda x: facets(flat(np.clip(x * 1.1, 0, 1), 5), 26) * 0.9 + relief(x, "#000000", "#ffffff") * 0.1,
-    "porcelain": lambda x: toned(strokes(x, 5), "#0d2a7a", "#4f7bd0", "#f6f9ff", "#ffffff"), "bronze": lambda x: relief(x, "#2a1608", "#ffd9a0", 6, "#8c5a2b"), "marble": lambda x: relief(x, "#8c8a88", "#ffffff", 4, "#e6e3de"),
-    "gold": lambda x: relief(x, "#4a2c00", "#fff6c7", 7, "#d99a1c"), "ice": lambda x: relief(x, "#2b6d9a", "#ffffff", 6, "#bfe6f7"),
-    "hologram": lambda x: scanned(np.clip(between((grey(x) * 3) % 1, "#00e5ff", "#b388ff", "#ff8ae2", "#00ffa8") * 0.6 + edges(x, 7)[..., None] * 0.5, 0, 1)),
-    "vaporwave": lambda x: scanned(toned(x, "#2d1b69", "#b967ff", "#ff71ce", "#01cdfe"), 0.12), "synthwave": lambda x: glow(x, "#12062e", "#ff2a6d", "#ffd319"),
-    "cyberpunk": lambda x: np.clip(toned(x, "#03030d", "#0b3d91", "#00f0ff") * 0.6 + glow(x, "#000000", "#ff003c") * 0.6, 0, 1), "sepia": lambda x: vignette(toned(x, "#2b1a0c", "#a17a4d", "#f5e3c0")),
-    "noir": lambda x: vignette(between(np.clip((grey(x) - 0.35) * 2.2, 0, 1), "#000000", "#ffffff"), 1.0), "polaroid": framed,
-    "film": lambda x: vignette(grain(np.clip(x * np.array([1.06, 1.0, 0.9]) + 0.03, 0, 1), 0.05)), "macro": lambda x: back(pil(x).crop((50, 70, 178, 198)).resize((256, 256), Image.Resampling.LANCZOS)),
-    "xray": lambda x: toned(1 - blur(x, 2), "#02060c", "#2a5f86", "#d9f2ff"), "thermal": lambda x: toned(blur(x, 3), "#10004f", "#b5179e", "#ff7b00", "#ffff66"),
-    "night": lambda x: scanned(grain(toned(x, "#001a05", "#1e8a35", "#b9ffb0"), 0.05), 0.1), "icon": lambda x: rounded(flat(saturated(x, 1.4), 8)),
+    "ukiyoe": lambda x: inked(toned(flat(x, 5), "#1d3557", "#c8553d", "#e9c46a", "#f4ead2"), 6),
+    "etching": lambda x: hatch(x, "#2b1d12", "#f4ecdc", 4, (0.8, -0.8, 0.1)),
+    "screenprint": lambda x: toned(levels(x, 4), "#1d1a4b", "#e4572e", "#ffd23f", "#fff8e7"),
+    "risograph": lambda x: np.minimum(dots(x, 6, "#ff4c65", "#fff9ec", 0.3), dots(x[:, ::-1][:, ::-1], 8, "#0078bf", "#fff9ec", 1.2)),
+    "popart": lambda x: inked(posterised(x), 8),
+    "pointillism": lambda x: np.where((grain(np.zeros_like(x), 1, 3) > 0.3), saturated(x, 2.2), x * 0.5 + 0.5),
+    "impressionist": lambda x: strokes(grain(saturated(x, 1.4), 0.12, 5), 7),
+    "cubist": lambda x: facets(toned(x, "#2f2a26", "#9c6b3f", "#d9c7a0", "#8fa3a0"), 30, 0.6),
+    "fauvist": lambda x: strokes(np.clip(saturated(x[..., [0, 2, 1]], 2.6), 0, 1), 9, 0.1),
+    "bauhaus": lambda x: toned(flat(blur(x, 3), 4), "#1b1b1b", "#d6281f", "#f2b705", "#f3ecdc"),
+    "artdeco": lambda x: toned(levels(blur(x, 1), 5), "#0d1b1e", "#1f5c55", "#c79a3b", "#f5e6bd"),
+    "constructivist": lambda x: toned(levels(x, 3), "#140f0d", "#cc1f1a", "#efe3c8"),
+    "anime": lambda x: inked(np.clip(flat(saturated(x, 1.45), 14) * 1.08, 0, 1), 4),
+    "cartoon": lambda x: inked(flat(saturated(x, 1.7), 7), 11),
+    "storybook": lambda x: inked(np.clip(strokes(x, 5) * 0.8 + np.array([0.2, 0.17, 0.1]), 0, 1), 3, (0.4, 0.25, 0.18)),
+    "isometric": lambda x: blocks(back(pil(x).rotate(30, expand=False, fillcolor=(236, 240, 244))), 16, 0.12, 0.12),
+    "lowpoly": lambda x: facets(x, 16),
+    "voxel": lambda x: blocks(saturated(x, 1.3), 14, 0.3, 0.5),
+    "clay": lambda x: np.clip(blur(flat(x, 8), 3) * (0.75 + relief(x, "#000000", "#ffffff") * 0.5), 0, 1),
+    "felt": lambda x: grain(blur(flat(x, 9), 3), 0.09),
+    "knit": lambda x: blocks(saturated(x, 1.2), 8, 0.3, 0.6),
+    "origami": lambda x: facets(flat(np.clip(x * 1.1, 0, 1), 5), 26) * 0.9 + relief(x, "#000000", "#ffffff") * 0.1,
+    "porcelain": lambda x: toned(strokes(x, 5), "#0d2a7a", "#4f7bd0", "#f6f9ff", "#ffffff"),
+    "bronze": lambda x: relief(x, "#2a1608", "#ffd9a0", 6, "#8c5a2b"),
+    "marble": lambda x: relief(x, "#8c8a88", "#ffffff", 4, "#e6e3de"),
+    "gold": lambda x: relief(x, "#4a2c00", "#fff6c7", 7, "#d99a1c"),
+    "ice": lambda x: relief(x, "#2b6d9a", "#ffffff", 6, "#bfe6f7"),
+    "hologram": lambda x: scanned(
+        np.clip(between((grey(x) * 3) % 1, "#00e5ff", "#b388ff", "#ff8ae2", "#00ffa8") * 0.6 + edges(x, 7)[..., None] * 0.5, 0, 1)
+    ),
+    "vaporwave": lambda x: scanned(toned(x, "#2d1b69", "#b967ff", "#ff71ce", "#01cdfe"), 0.12),
+    "synthwave": lambda x: glow(x, "#12062e", "#ff2a6d", "#ffd319"),
+    "cyberpunk": lambda x: np.clip(toned(x, "#03030d", "#0b3d91", "#00f0ff") * 0.6 + glow(x, "#000000", "#ff003c") * 0.6, 0, 1),
+    "sepia": lambda x: vignette(toned(x, "#2b1a0c", "#a17a4d", "#f5e3c0")),
+    "noir": lambda x: vignette(between(np.clip((grey(x) - 0.35) * 2.2, 0, 1), "#000000", "#ffffff"), 1.0),
+    "polaroid": framed,
+    "film": lambda x: vignette(grain(np.clip(x * np.array([1.06, 1.0, 0.9]) + 0.03, 0, 1), 0.05)),
+    "macro": lambda x: back(pil(x).crop((50, 70, 178, 198)).resize((256, 256), Image.Resampling.LANCZOS)),
+    "xray": lambda x: toned(1 - blur(x, 2), "#02060c", "#2a5f86", "#d9f2ff"),
+    "thermal": lambda x: toned(blur(x, 3), "#10004f", "#b5179e", "#ff7b00", "#ffff66"),
+    "night": lambda x: scanned(grain(toned(x, "#001a05", "#1e8a35", "#b9ffb0"), 0.05), 0.1),
+    "icon": lambda x: rounded(flat(saturated(x, 1.4), 8)),
 }
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from sayso.trust import formats, provenance
 from sayso.studio.service import LOCAL
+from sayso.trust import formats, provenance
 from sayso.trust.seal import Sealer
 from tests.server_kit import Served, picture, png, serving
 
@@ -43,7 +43,7 @@ def pictures_in(answer: httpx2.Response) -> list[bytes]:
     kind = answer.headers["content-type"].split(";")[0]
     if kind.startswith("image/"):
         return [answer.content]
-    texts = re.findall(r"^data: (\{.*)$", answer.text, re.M) if kind == "text/event-stream" else [answer.text]
+    texts = re.findall(r"^data: (\{.*)$", answer.text, re.MULTILINE) if kind == "text/event-stream" else [answer.text]
     found: list[bytes] = []
 
     def search(value: Any) -> None:

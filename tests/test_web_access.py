@@ -27,7 +27,12 @@ def serious(page: Any) -> list[str]:
     """What axe-core finds wrong on the page as it is now, of impact serious and critical."""
     page.evaluate(AXE + "\n;0")
     found = page.evaluate("async () => (await axe.run(document, { resultTypes: ['violations'] })).violations")
-    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found if one["impact"] in ("serious", "critical") for node in one["nodes"]]
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
@@ -36,7 +41,12 @@ def test_no_place_has_a_serious_fault(visit: Visit, picture: dict[str, Any], the
     visit.page.evaluate(f"() => localStorage.setItem('sayso.theme', '{theme}')")
     visit.page.reload()
     found = {}
-    places = {**PLACES, f"talk/{picture['conversation']}": "figure.drawn img", f"canvas/{picture['id']}": ".strip a", f"seal/{picture['id']}": ".facts"}
+    places = {
+        **PLACES,
+        f"talk/{picture['conversation']}": "figure.drawn img",
+        f"canvas/{picture['id']}": ".strip a",
+        f"seal/{picture['id']}": ".facts",
+    }
     for place, ready in places.items():
         visit.open(place, ready)
         if faults := serious(visit.page):
@@ -62,9 +72,16 @@ def test_what_opens_over_the_page_has_no_serious_fault(visit: Visit, picture: di
 @pytest.mark.parametrize("width", [360, 768, 2560])
 def test_nothing_hangs_over_the_side(browser: Any, server: Server, picture: dict[str, Any], width: int) -> None:
     with visiting(browser, server, viewport={"width": width, "height": 780}) as visit:
-        for place, ready in {**PLACES, f"talk/{picture['conversation']}": "figure.drawn img", f"canvas/{picture['id']}": ".strip a"}.items():
+        for place, ready in {
+            **PLACES,
+            f"talk/{picture['conversation']}": "figure.drawn img",
+            f"canvas/{picture['id']}": ".strip a",
+        }.items():
             visit.open(place, ready)
-            over = visit.page.evaluate("() => [...document.querySelectorAll('main, main .page, .thread, .composer, .talk-scroll')].map((one) => one.scrollWidth - one.clientWidth)")
+            over = visit.page.evaluate(
+                """() => [...document.querySelectorAll('main, main .page, .thread, .composer, .talk-scroll')]
+                    .map((one) => one.scrollWidth - one.clientWidth)"""
+            )
             assert visit.page.evaluate("() => document.documentElement.scrollWidth") <= width and max(over) <= 1, place
         visit.open("talk", ".example")
         send = visit.page.locator("button.go").bounding_box()
@@ -81,14 +98,20 @@ def test_the_first_page_is_small_and_soon_ready(browser: Any, server: Server) ->
     """The bound on bytes is the promise; that on time is generous here, because machines that run tests are shared."""
     with visiting(browser, server) as visit:
         visit.open("talk", ".example")
-        sizes = visit.page.evaluate("() => performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation')).map((one) => one.transferSize)")
+        sizes = visit.page.evaluate(
+            """() => [...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]
+                .map((one) => one.transferSize)"""
+        )
         expect(visit.page.locator("#prompt")).to_be_editable()
         ready = visit.page.evaluate("() => performance.now()")
         assert 30_000 < sum(sizes) <= 200_000
         assert ready < 10_000
         visit.page.reload()
         visit.page.locator(".example").first.wait_for()
-        again = visit.page.evaluate("() => performance.getEntriesByType('resource').filter((one) => one.name.includes('/web/')).reduce((sum, one) => sum + one.transferSize, 0)")
+        again = visit.page.evaluate(
+            """() => performance.getEntriesByType('resource').filter((one) => one.name.includes('/web/'))
+                .reduce((sum, one) => sum + one.transferSize, 0)"""
+        )
         assert again == 0  # what carries a hash is asked for once
 
 
@@ -98,7 +121,7 @@ def test_five_hundred_pictures_scroll_with_few_tiles_and_steady_frames(browser: 
 
     def listed(route: Any) -> None:
         start = int(dict(part.split("=") for part in route.request.url.partition("?")[2].split("&")).get("cursor") or 0)
-        route.fulfill(json={"data": rows[start:start + 100], "next": str(start + 100) if start + 100 < 500 else None})
+        route.fulfill(json={"data": rows[start : start + 100], "next": str(start + 100) if start + 100 < 500 else None})
 
     with visiting(browser, server) as visit:
         visit.page.route("**/studio/v1/pictures?*", listed)

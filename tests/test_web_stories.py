@@ -278,7 +278,13 @@ def test_the_page_speaks_chinese_and_draws_from_chinese_words(browser: Any, serv
         visit.page.keyboard.press("Enter")
         visit.drawn(1)
         assert server.get("/pictures?limit=1")["data"][0]["prompt"] == "海上的一艘帆船"
-        for place, words in (("gallery", "图库"), ("arena", "擂台"), ("turn", "转看与漫步"), ("seal", "一张图片从哪里来？"), ("settings", "设置")):
+        for place, words in (
+            ("gallery", "图库"),
+            ("arena", "擂台"),
+            ("turn", "转看与漫步"),
+            ("seal", "一张图片从哪里来？"),
+            ("settings", "设置"),
+        ):
             visit.open(place, f"main[data-view={place}] h1")
             expect(visit.page.locator("h1").first).to_have_text(words)
         visit.page.get_by_label("语言", exact=True).select_option("en")
@@ -303,9 +309,26 @@ def test_cutting_out_and_recolouring_need_no_engine_and_are_kept_as_edits(visit:
     visit.page.get_by_role("textbox", name="becomes").first.fill("#123456")
     visit.page.keyboard.press("Enter")
     visit.page.get_by_role("button", name="Preview").click()
-    seen = visit.page.locator(".stage > canvas").evaluate("one => [...one.getContext('2d').getImageData(one.width * 0.3, one.height * 0.3, 1, 1).data]")
+    seen = visit.page.locator(".stage > canvas").evaluate(
+        "one => [...one.getContext('2d').getImageData(one.width * 0.3, one.height * 0.3, 1, 1).data]"
+    )
     assert seen == [0x12, 0x34, 0x56, 255]
     expect(visit.page.locator(".strip li")).to_have_count(2)
+
+
+def test_a_picture_is_copied_and_pasted_into_a_message(browser: Any, server: Server) -> None:
+    row = server.draw("a stamp", seed=6)
+    with visiting(browser, server, permissions=["clipboard-read", "clipboard-write"]) as visit:
+        visit.open(f"canvas/{row['id']}", ".surface canvas")
+        visit.page.get_by_role("button", name="More about this picture").click()
+        visit.page.get_by_role("menuitem", name="Copy").click()
+        expect(visit.page.locator(".toast")).to_contain_text("Copied")
+        visit.open("talk/new", ".example")
+        visit.page.locator("#prompt").focus()
+        visit.page.keyboard.press("Control+v")
+        expect(visit.page.locator(".shelf li")).to_have_count(1)
+        visit.say("the same on blue paper")
+        visit.drawn(1)
 
 
 def test_the_frame_grows_and_what_was_there_stays(visit: Visit, server: Server) -> None:
@@ -379,11 +402,12 @@ def test_where_an_engine_can_things_turn_and_alleys_are_walked(visit: Visit, ser
 
 
 def test_the_boxes_of_a_plan_are_moved_before_it_is_drawn(visit: Visit) -> None:
-    plan = "canvas 512x512 solid #f7d020\\nfox flat 10 40 50 90\\ntext \\\"HI\\\" slab 10 5 90 20 #222222"
+    plan = 'canvas 512x512 solid #f7d020\\nfox flat 10 40 50 90\\ntext \\"HI\\" slab 10 5 90 20 #222222'
     visit.open()
     visit.page.evaluate(
         f"""async () => {{
-            const {{ unfolded }} = await import([...document.scripts].find((one) => one.src.endsWith('main.js')).src.replace('main.js', 'talk/plan.js'));
+            const main = [...document.scripts].find((one) => one.src.endsWith('main.js')).src;
+            const {{ unfolded }} = await import(main.replace('main.js', 'talk/plan.js'));
             const node = unfolded("{plan}", {{ draw: (text) => {{ document.body.dataset.plan = text; }}, open: true }});
             document.getElementById("main").prepend(node);
         }}"""

@@ -51,9 +51,25 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_DATA_HOME": str(self.folder / "home"),
-               "SAYSO_CACHE": os.environ.get("SAYSO_CACHE", str(self.folder / "cache"))}
-        command = [sys.executable, "-m", "sayso", "serve", "--port", str(self.port), "--engine", "fake", "--data", str(self.folder / "data")]
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "XDG_DATA_HOME": str(self.folder / "home"),
+            "SAYSO_CACHE": os.environ.get("SAYSO_CACHE", str(self.folder / "cache")),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "sayso",
+            "serve",
+            "--port",
+            str(self.port),
+            "--engine",
+            "fake",
+            "--data",
+            str(self.folder / "data"),
+        ]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
         until = time.monotonic() + 60
@@ -87,7 +103,9 @@ class Server:
     def draw(self, words: str, **wish: Any) -> dict[str, Any]:
         """One picture in a conversation of its own; its row."""
         talk = self.post("/conversations", {})
-        turn = self.post(f"/conversations/{talk['id']}/turns", {"parts": [{"type": "text", "text": words}], "wish": wish, "partial_images": 0})
+        turn = self.post(
+            f"/conversations/{talk['id']}/turns", {"parts": [{"type": "text", "text": words}], "wish": wish, "partial_images": 0}
+        )
         return dict(self.get(f"/pictures/{self.done(turn['job']['id'])['pictures'][0]}"))
 
     def done(self, job: str) -> dict[str, Any]:
@@ -139,7 +157,7 @@ class Visit:
         return str(self.page.url).rsplit("/", 1)[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed, so nobody can look at the page")
@@ -149,7 +167,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made.kill(signal.SIGTERM)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(server: Server) -> Iterator[Any]:
     with playwright.sync_playwright() as play:
         found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -166,7 +184,9 @@ def visiting(browser: Any, server: Server, **how: Any) -> Iterator[Visit]:
     visit = Visit(page, server)
     page.on("console", lambda message: visit.said.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: visit.said.append(str(error)))
-    page.on("request", lambda request: visit.said.append(request.url) if not request.url.startswith((server.root, "data:", "blob:")) else None)
+    page.on(
+        "request", lambda request: visit.said.append(request.url) if not request.url.startswith((server.root, "data:", "blob:")) else None
+    )
     try:
         yield visit
     finally:

@@ -13,7 +13,7 @@ from sayso import hooks
 from sayso.engines import checkpoints, header
 from sayso.engines.hidream import settings as hidream
 from sayso.engines.hidream import variants
-from sayso.errors import BadInput, Unknown
+from sayso.errors import BadInput, BadWeights, Unknown
 from sayso.hooks import EngineInfo, Fit, hookimpl
 from sayso.types import Ability, Ask, Engine
 from sayso.world.scene import STYLES
@@ -33,6 +33,14 @@ def _pocket_missing() -> str | None:
 
 def _pocket_knows() -> frozenset[str]:
     return frozenset(header.facts(header.pocket_weights()).get("concepts", ()))
+
+
+def _pocket_styles() -> tuple[str, ...]:
+    """The art styles, and the looks that the weights at hand were trained in."""
+    try:
+        return (*STYLES, *header.facts(header.pocket_weights()).get("looks", ()))
+    except BadWeights:
+        return STYLES
 
 
 def _load_fake(device: str | None) -> Engine:
@@ -111,9 +119,9 @@ class BuiltIn:
                 load=_load_pocket,
                 missing=_pocket_missing,
                 knows=_pocket_knows,
-                options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
-                styles=STYLES,
+                styles=_pocket_styles(),
                 sizes=("512x512", "576x448", "448x576", "640x384", "384x640"),
+                options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
             ),
             EngineInfo(
                 name="fake",

@@ -58,8 +58,16 @@ def clauses() -> tuple[list[dict[str, Any]], list[str]]:
     """The policy file's clauses with examples on both sides, and sentences on what nothing here can see."""
     rules, settings = _room("rules"), _room("settings").from_environment()
     book = rules.load(settings.policy)
-    rows = [{"id": one.id, "title": one.title, "text": one.text.strip(), "allowed": [case.prompt for case in one.allowed][:4],
-             "refused": [] if one.severity == "critical" else [case.prompt for case in one.violates][:4]} for one in book.clauses]
+    rows = [
+        {
+            "id": one.id,
+            "title": one.title,
+            "text": one.text.strip(),
+            "allowed": [case.prompt for case in one.allowed][:4],
+            "refused": [] if one.severity == "critical" else [case.prompt for case in one.violates][:4],
+        }
+        for one in book.clauses
+    ]
     eyes = _room("eyes")
     unseen = {name: said for name, said in eyes.UNSEEN.items() if name != "text" or eyes.tesseract() is None}
     return rows, list(unseen.values())

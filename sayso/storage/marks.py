@@ -17,5 +17,9 @@ def marked(tx: Connection, owner: str, marks: Sequence[str]) -> tuple[StoredPict
     """Pictures of an owner whose seal is one of the marks, newest first."""
     if not marks:
         return ()
-    query = select(t.pictures).where(t.pictures.c.owner == owner, t.pictures.c.seal.in_(list(marks)[:MOST])).order_by(t.pictures.c.number.desc())
+    query = (
+        select(t.pictures)
+        .where(t.pictures.c.owner == owner, t.pictures.c.seal.in_(list(marks)[:MOST]))
+        .order_by(t.pictures.c.number.desc())
+    )
     return tuple(as_row(StoredPicture, row) for row in tx.execute(query).mappings())

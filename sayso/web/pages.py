@@ -1,4 +1,4 @@
-"""Serves the studio's page from the package: every file under a path that carries the hash of all of them, so that it may be kept for ever."""
+"""Serves the studio's page from the package: every file under a path that carries the hash of all, so that it may be kept for ever."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from starlette.routing import Route
 
 FOLDER = Path(__file__).resolve().parent / "static"
 KINDS = {
-    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml", ".webp": "image/webp", ".webmanifest": "application/manifest+json",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".webp": "image/webp",
+    ".webmanifest": "application/manifest+json",
 }
 PACKED = (".html", ".js", ".css", ".svg", ".webmanifest")
 SECURITY = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-                               "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin",
+    "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 FOR_EVER = "public, max-age=31536000, immutable"

@@ -19,7 +19,9 @@ from sayso.server.shown import Shower
 
 router = APIRouter(prefix="/studio/v1", tags=["Studio: pictures"], responses=ERRORS)
 ENDINGS = {"png": "png", "webp": "webp", "jpeg": "jpg", "avif": "avif"}
-FILE = {200: {"content": {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ENDINGS}, "description": "The file."}}
+FILE = {
+    200: {"content": {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ENDINGS}, "description": "The file."}
+}
 VERSION = {
     "type": "object",
     "properties": {
@@ -39,7 +41,12 @@ async def _file(call: Call) -> bytes:
     return files["file"][0][1]
 
 
-@router.get("/pictures/{picture}/file", response_class=Response, responses=FILE, summary="A drawn picture as a file of a format, sealed")  # type: ignore[arg-type]
+@router.get(
+    "/pictures/{picture}/file",
+    response_class=Response,
+    responses=FILE,  # type: ignore[arg-type]
+    summary="A drawn picture as a file of a format, sealed",
+)
 async def download(
     picture: Id,
     owner: Caller,
@@ -55,7 +62,9 @@ async def download(
     if kind != f"image/{format}" or quality is not None:
         data, kind = await off(here.studio.sealed_as, owner, picture, format, quality)
     name = f"sayso-{picture}.{ENDINGS[format]}"
-    return Response(data, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"})
+    return Response(
+        data, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
+    )
 
 
 @router.post(

@@ -94,12 +94,13 @@ export async function confirm(title, words, act) {
 
 /** What a menu at a picture offers. `more`: rows of the place that shows it. */
 export function pictureMenu(anchor, picture, more = []) {
+  const sealed = picture.kind === "drawn";
   return menu(anchor, [
     { text: t("open.canvas"), glyph: "brush", press: () => { location.hash = `#/canvas/${picture.id}`; } },
     picture.prompt && { text: t("reuse"), glyph: "again", press: () => reuse(picture) },
     { text: t("refer"), glyph: "picture", press: () => refer(picture) },
-    { text: t("copy"), glyph: "copy", press: () => copy(picture) },
-    { text: t("seal.of"), glyph: "seal", press: () => { location.hash = `#/seal/${picture.id}`; } },
+    sealed && { text: t("copy"), glyph: "copy", press: () => copy(picture) },
+    sealed && { text: t("seal.of"), glyph: "seal", press: () => { location.hash = `#/seal/${picture.id}`; } },
     ...more.length ? [null, ...more] : [],
   ].filter((row) => row !== false && row !== undefined && row !== ""));
 }

@@ -13,6 +13,7 @@ const SHAPES = [["1:1", 1], ["4:3", 4 / 3], ["3:4", 3 / 4], ["16:9", 16 / 9], ["
 
 /** The nodes of the job that was chosen. */
 export function panel(table) {
+  if (table.picture.kind === "upload" && ["cut", "recolour", "extend"].includes(table.job)) return [h("p", { class: "note" }, icon("info"), t("upload.hand"))];
   return { change, erase, extend, cut, recolour: paint, style, variants }[table.job](table);
 }
 

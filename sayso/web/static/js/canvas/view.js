@@ -78,7 +78,7 @@ class Table {
     this.slide.value = this.size;
     this.mode = null;
     const more = button({ label: t("picture.more"), glyph: "more", kind: "plain", "aria-haspopup": "menu", press: () => pictureMenu(more, this.picture) });
-    fill(this.actions, favouriteButton(this.picture), downloadButton(this.picture, ""), more);
+    fill(this.actions, this.picture.kind === "drawn" && [favouriteButton(this.picture), downloadButton(this.picture, "")], more);
     this.layers();
     this.tend();
     this.paintPanel();

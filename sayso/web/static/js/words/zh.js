@@ -17,7 +17,7 @@ export const zh = {
   "prompt": "画什么？", "prompt.draw": "描述一幅画……", "prompt.change": "要改什么？或者描述另一幅画……", "prompt.pictures": "要拿这些图片做什么？",
   "prompt.note": "由本服务器上的 {engine} 绘制。回车发送，Shift + 回车换行。图片可以拖入或粘贴。", "composer": "消息", "draw": "画", "stop": "停止", "stopping": "正在停止……",
   "attach": "添加图片", "attached": "消息里的图片", "attached.one": "图片 {nth} 已放进消息", "attached.nth": "图片 {nth}", "attached.name": "图片 {nth} 的名字", "attached.is": "图片 {nth} 是“{name}”",
-  "attached.remove": "移除图片 {nth}", "attached.most": "一条消息最多放 {most} 张图片。", "upload.failed": "“{name}”没有上传：{reason}", "editing": "正在修改较早的消息；对话会在这里分叉。",
+  "attached.remove": "移除图片 {nth}", "attached.most": "一条消息最多放 {most} 张图片。", "upload.hand": "这是你自己的文件。先让引擎修改它，得到的图片就可以手工处理，并会被签名。", "upload.failed": "“{name}”没有上传：{reason}", "editing": "正在修改较早的消息；对话会在这里分叉。",
   "style": "风格", "styles": "风格", "styles.search": "搜索风格", "styles.none": "不用风格", "styles.cannot": "{engine} 画不了的", "styles.elsewhere": "这个引擎只会画学过的风格。下面这些可以用：{engines}。",
   "styles.nowhere": "这个引擎只会画学过的风格，而这里就绪的引擎都画不了下面这些。更大的引擎可以按文字画任何风格，见设置。",
   "options": "选项", "options.reset": "恢复默认", "option.engine": "引擎", "option.size": "形状", "option.count": "几张", "option.background": "背景", "option.seed": "种子", "option.steps": "步数", "option.guidance": "引导强度",
