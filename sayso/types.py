@@ -212,11 +212,11 @@ class Parent:
     name: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Record:
     """How a picture came to be, for its seal. `weights`: sha256 of the model's file, "" for a remote engine.
 
-    `kept`: bool [H, W], True where a masked edit left the picture as it was: the seal changes nothing there either.
+    With "mask" or "tool" among the settings of an edit, pixels that equal the parent's stay as they are under the seal.
     """
 
     action: Literal["created", "edited"]
@@ -226,7 +226,6 @@ class Record:
     prompt: str
     settings: Mapping[str, object] = field(default_factory=dict)
     parents: tuple[Parent, ...] = ()
-    kept: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,9 @@ def test_what_a_mask_kept_is_kept_by_the_seal_too(sealer: Sealer) -> None:
     edited, kept = first.copy(), np.ones(first.shape[:2], bool)
     edited[96:160, 96:160] = (200, 30, 30, 255)
     kept[96:160, 96:160] = False
-    out = sealer.seal(Picture(edited), replace(RECORD, action="edited", kept=kept), "png", None)
+    parent = Parent(sealer.seal(CARD, RECORD, "png", None).data, "parentOf", "before")
+    record = replace(RECORD, action="edited", settings={"mask": True}, parents=(parent,))
+    out = sealer.seal(Picture(edited), record, "png", None)
     pixels = np.asarray(Image.open(io.BytesIO(out.data)).convert("RGBA"))
     assert np.array_equal(pixels[kept], first[kept])
     read = provenance.read(out.data, sealer.identity)

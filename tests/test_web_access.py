@@ -104,6 +104,7 @@ def test_the_first_page_is_small_and_soon_ready(browser: Any, server: Server) ->
         )
         expect(visit.page.locator("#prompt")).to_be_editable()
         ready = visit.page.evaluate("() => performance.now()")
+        print(json.dumps({"bytes": sum(sizes), "ready_ms": round(ready)}))
         assert 30_000 < sum(sizes) <= 200_000
         assert ready < 10_000
         visit.page.reload()

@@ -114,14 +114,13 @@ class Gate:
         self.pass_("output", ask, event.picture)
         origin = event.picture.origin
         settings = {"steps": ask.steps, "guidance": ask.guidance, "style": ask.style, "background": ask.background, "finish": ask.finish}
+        settings["mask"] = None if ask.mask is None else True
         apart = ("engine", "weights", "seed")  # they have places of their own
         given = {name: value for name, value in {**settings, **origin}.items() if value is not None and name not in apart}
         prompt = "\n".join(part.text for message in ask.messages for part in message.parts if isinstance(part, Text))
         action: Literal["created", "edited"] = "edited" if self.parents else "created"
         made = (str(origin.get("engine", engine)), str(origin.get("weights", "")), event.seed)
-        fits = ask.mask is not None and ask.mask.shape == event.picture.pixels.shape[:2]
-        kept = ~ask.mask if fits and ask.mask is not None else None
-        record = Record(action, *made, prompt, given, self.parents, kept)
+        record = Record(action, *made, prompt, given, self.parents)
         return self.sealer.seal(event.picture, record, suffix, None).data
 
 

@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from sayso.server.errors import ApiError, refused
 from sayso.types import Picture
 
+CHECKED = ("AVIF",)  # what we also give out ourselves: read where a file is only looked at and not kept
 FORMATS = ("PNG", "JPEG", "WEBP")  # anything else Pillow would open includes formats that run programs (EPS)
 MASK_BYTES = 4 * 2**20
 _at_once = threading.BoundedSemaphore(2)  # decoded pictures are large; two at a time bound the memory
@@ -34,21 +35,21 @@ class Limits:
     frames: int = 1
 
 
-def decode(data: bytes, name: str, limits: Limits) -> Picture:
-    """A file's pixels, upright, as sRGB with alpha. `name`: the field, for the message. Raises ApiError 400."""
+def decode(data: bytes, name: str, limits: Limits, also: tuple[str, ...] = ()) -> Picture:
+    """A file's pixels, upright, as sRGB with alpha. `name`: the field, for the message; `also`: more formats. Raises ApiError 400."""
     if not data:
         raise refused(name, f"'{name}' is an empty file; send a png, webp or jpeg", "empty_image_file")
     if len(data) > limits.file_bytes:
         raise refused(name, f"'{name}' has {len(data)} bytes; send at most {limits.file_bytes}", "image_file_too_large")
     with _at_once:
-        return Picture(np.ascontiguousarray(_pixels(data, name, limits)))
+        return Picture(np.ascontiguousarray(_pixels(data, name, limits, FORMATS + also)))
 
 
-def _pixels(data: bytes, name: str, limits: Limits) -> np.ndarray:
+def _pixels(data: bytes, name: str, limits: Limits, formats: tuple[str, ...]) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=formats) as image:
                 _bound(image, name, limits)
                 image.load()
                 upright = ImageOps.exif_transpose(image)

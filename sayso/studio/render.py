@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 from sqlalchemy import Connection
 
 from sayso.errors import BadInput, CannotDo, SaysoError
@@ -357,14 +356,6 @@ class Render:
             return masks.put_back(original, picture, masks.mask_of(self.pictures.pixels(work.job.owner, work.direction.mask)))
         return sizes.on_white(picture) if work.request.background == "opaque" else picture
 
-    def _left_alone(self, work: Work, picture: Picture) -> np.ndarray | None:
-        """bool [H, W]: what the mask keeps of the finished picture."""
-        if work.direction.mask is None:
-            return None
-        mask = masks.mask_of(self.pictures.pixels(work.job.owner, work.direction.mask))
-        kept: np.ndarray = ~mask
-        return kept if kept.shape == picture.pixels.shape[:2] else None
-
     def _described(self, engine: Engine, work: Work, seed: int, parents: tuple[Parent, ...]) -> Record:
         weights = str(getattr(engine, "sha", ""))
         return Record(
@@ -387,7 +378,7 @@ class Render:
     def _sealed(self, engine: Engine, work: Work, event: Drew) -> Finished:
         """Finished, judged and sealed. Raises Refused or SaysoError. Touches nothing but the picture, so any thread may do it."""
         picture = self._finished(work, event.picture)
-        record = replace(self._described(engine, work, event.seed, self._parents(work)), kept=self._left_alone(work, picture))
+        record = self._described(engine, work, event.seed, self._parents(work))
         request = work.request
         return picture, record, self.door.leave(picture, work.ask, record, request.format, request.compression, request.moderation)
 

@@ -341,10 +341,9 @@ class Studio:
         """What a person made of a drawn picture by hand: judged and sealed as an edit of it, and stored beside it."""
         self.rooms.upkeep.check_room()
         row = self.picture(owner, parent)
-        before = self.pixels(owner, parent).pixels
-        kept = (before == picture.pixels).all(-1) if before.shape == picture.pixels.shape else None
-        parents = (Parent(self.data(owner, parent)[0], "parentOf", parent),)
-        record = Record("edited", row.engine, row.weights, row.seed, note, {"tool": tool}, parents, kept)
+        record = Record(
+            "edited", row.engine, row.weights, row.seed, note, {"tool": tool}, (Parent(self.data(owner, parent)[0], "parentOf", parent),)
+        )
         request = requests.drawing(note or tool, parent)
         ask = ask_of(request, Direction("edited", row.engine, note or tool, None, (parent,)), (), lambda name: self.pixels(owner, name))
         self.rooms.door.admit(ask, request.moderation)

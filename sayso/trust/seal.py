@@ -16,7 +16,6 @@ from sayso.trust.certificates import Identity
 from sayso.trust.log import Entry, Log
 from sayso.trust.manifest import definition, salted
 from sayso.trust.settings import Settings, from_environment
-from sayso.trust.watermark import Marked
 from sayso.types import Picture, Record, Sealed
 
 
@@ -64,7 +63,12 @@ class Sealer:
         value = self.log.reserve(digest, identity.secret)
         looks = fingerprint.looks(pixels)
         alone = max(look.quality for look in looks) < fingerprint.QUALITY
-        marked = _kept(watermark.embed(pixels, value, watermark_key(identity), alone), pixels, record.kept, value, watermark_key(identity))
+        marked = watermark.embed(pixels, value, watermark_key(identity), alone)
+        if (kept := untouched(pixels, record)) is not None:
+            mixed = np.where(kept[..., None], pixels, marked.pixels)
+            found = watermark.read(mixed, watermark_key(identity), thorough=False)
+            legible = found is not None and found.value == value
+            marked = replace(marked, pixels=mixed, sure=marked.sure and legible, readable=marked.readable and legible)
         data = formats.encode(marked.pixels, kind, quality, formats.notes(record))
         signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if marked.readable else None, identity, sidecar)
         made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -92,15 +96,19 @@ class Sealer:
         return (*provenance.sign(data, media, told, ingredients, identity, None, sidecar), False)
 
 
-def _kept(marked: Marked, pixels: np.ndarray, kept: np.ndarray | None, value: int, key: bytes) -> Marked:
-    """The marked picture with the kept pixels as they were handed in; what is left of the mark is told only if it can be read."""
-    if kept is None:
-        return marked
-    assert kept.shape == pixels.shape[:2], (kept.shape, pixels.shape)
-    mixed = np.where(kept[..., None], pixels, marked.pixels)
-    found = watermark.read(mixed, key, thorough=False)
-    legible = found is not None and found.value == value
-    return replace(marked, pixels=mixed, sure=marked.sure and legible, readable=marked.readable and legible)
+def untouched(pixels: np.ndarray, record: Record) -> np.ndarray | None:
+    """bool [H, W]: what an edit of a part, by mask or by hand, left exactly as its parent has it; None when there is no such thing.
+
+    These pixels stay as they are and go on carrying the mark of the parent, since whoever changes a part is promised the rest.
+    """
+    if record.action != "edited" or not (record.settings.get("mask") or record.settings.get("tool")):
+        return None
+    parent = next((one for one in record.parents if one.relation == "parentOf"), None)
+    before = None if parent is None else formats.decode(parent.data)
+    if before is None or before.shape != pixels.shape:
+        return None
+    same: np.ndarray = (before == pixels).all(-1)
+    return same if same.any() else None
 
 
 def watermark_key(identity: Identity) -> bytes:

@@ -102,7 +102,7 @@ async def verify(call: Call, owner: Caller, here: Here) -> schemas.Findings:
     if not files["file"]:
         raise ApiError(400, "Missing required parameter: 'file'; add a file.", param="file", code="missing_required_parameter")
     data = files["file"][0][1]
-    await off(uploads.decode, data, "file", here.limits)
+    await off(uploads.decode, data, "file", here.limits, uploads.CHECKED)
     found = await off(trusted.findings, data)
     return schemas.Findings(findings=[schemas.Finding(kind=one.kind, sentence=one.sentence, facts=dict(one.facts)) for one in found])
 

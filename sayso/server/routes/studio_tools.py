@@ -92,7 +92,7 @@ async def version(call: Call, picture: Id, owner: Caller, here: Here) -> schemas
 )
 async def similar(call: Call, owner: Caller, here: Here) -> schemas.Alike:
     data = await _file(call)
-    await off(uploads.decode, data, "file", here.limits)
+    await off(uploads.decode, data, "file", here.limits, uploads.CHECKED)
     found = await off(trusted.traces, data)
     rows = {row.seal: row for row in await off(here.studio.marked, owner, [mark for mark, _, _ in found])}
     show = Shower(call, here, owner)

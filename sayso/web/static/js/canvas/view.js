@@ -207,6 +207,7 @@ class Table {
     const tabs = h("div", { class: "jobs", role: "tablist", "aria-label": t("jobs") }, JOBS.map(([name, glyph]) => h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-selected": String(name === this.job),
       "aria-controls": "job", tabindex: name === this.job ? "0" : "-1", on: { click: () => this.pickJob(name), keydown: (event) => this.nextJob(event) } }, icon(glyph), h("span", {}, t(`job.${name}`)))));
     this.painted = null;
+    this.surface.node.dataset.job = this.job;
     fill(this.panel, tabs, h("div", { id: "job", class: "job stack", role: "tabpanel", "aria-labelledby": `tab-${this.job}` }, panel(this)));
   }
 
@@ -223,7 +224,8 @@ class Table {
   /** Shows other pixels in place of the picture, until they are kept or given up. */
   showPreview(source) { this.preview = source; this.surface.show(source, this.picture.width, this.picture.height); }
   clearPreview() {
-    this.frame = null;
+    this.surface.over.querySelector(".frame")?.remove();
+    if (this.frame) { this.frame = null; this.surface.fit(); }
     if (this.preview) { this.preview = null; this.surface.show(this.source, this.picture.width, this.picture.height); }
   }
 
