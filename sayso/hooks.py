@@ -37,11 +37,10 @@ class EngineInfo:
     `knows`: slugs of the drawn world's concepts that it was trained on; None for an engine without such a list.
     `prompt_limit`: characters of one prompt. `options`: names of `Ask.options` that it knows; one that knows "quality" gets
     a quality as it was asked for, others get it as a number of steps.
+    `styles`: values of `Ask.style`; None = a style is said in words. `sizes`: "WIDTHxHEIGHT" worth offering, best first; empty = any.
     `tune`: device, folder of weights (None = the usual one), load options → the engine, for one that has such; raises as `load`.
     `load_options`: the names `tune` knows → what each does. `fit`: ways of running it here, measured and told.
     `check`: raises, as `respond` would, for an ask that can be refused before the engine is loaded.
-    `styles`: values of `Ask.style`; None = a style is said in words. `sizes`: "WIDTHxHEIGHT" worth offering, best first;
-    empty = any multiple of 16.
     """
 
     name: str
@@ -52,12 +51,12 @@ class EngineInfo:
     knows: Callable[[], frozenset[str]] | None = None
     prompt_limit: int = 4000
     options: frozenset[str] = frozenset()
+    styles: tuple[str, ...] | None = None
+    sizes: tuple[str, ...] = ()
     tune: Callable[[str | None, Path | None, Mapping[str, object]], Engine] | None = None
     load_options: Mapping[str, str] = field(default_factory=dict)
     fit: Callable[[], list[Fit]] | None = None
     check: Callable[[Ask], object] | None = None
-    styles: tuple[str, ...] | None = None
-    sizes: tuple[str, ...] = ()
 
 
 class Hooks:

@@ -19,10 +19,10 @@ ART = ROOT / "sayso" / "web" / "static" / "art"
 EXAMPLES = {  # of the page's first screen: the art that stands beside the words, as a sign and not as a promise
     "fox": ("fox",),
     "boat": ("sailboat",),
-    "panda": ("panda",),
-    "night": ("owl",),
+    "melon": ("watermelon",),
+    "owl": ("owl",),
     "cat": ("cat",),
-    "fruit": ("strawberry",),
+    "apples": ("apple",),
 }
 SIDE, COLUMNS = 76, 8  # pixels of a thumbnail, thumbnails in a row; as sayso/web/static/js/talk/look.js has them
 Pixels = np.ndarray  # float [H, W, 3] in 0..1

@@ -15,8 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from sayso.trust import formats, provenance
 from sayso.studio.service import LOCAL
+from sayso.trust import formats, provenance
 from sayso.trust.seal import Sealer
 from tests.server_kit import Served, picture, png, serving
 
@@ -43,7 +43,7 @@ def pictures_in(answer: httpx2.Response) -> list[bytes]:
     kind = answer.headers["content-type"].split(";")[0]
     if kind.startswith("image/"):
         return [answer.content]
-    texts = re.findall(r"^data: (\{.*)$", answer.text, re.M) if kind == "text/event-stream" else [answer.text]
+    texts = re.findall(r"^data: (\{.*)$", answer.text, re.MULTILINE) if kind == "text/event-stream" else [answer.text]
     found: list[bytes] = []
 
     def search(value: Any) -> None:
@@ -83,7 +83,8 @@ def test_every_route_is_accounted_for() -> None:
         for way, path in re.findall(r'@router\.(get|post|put|patch|delete)\(\s*"([^"]+)"', file.read_text(encoding="utf-8"))
     }
     assert routes >= GIVING | OWN
-    speaking = {name for name in routes if re.search(r"/(content|file|versions|generations|edits|variations|completions|responses)\b", name)}
+    words = r"/(content|file|versions|generations|edits|variations|completions|responses)\b"
+    speaking = {name for name in routes if re.search(words, name)}
     known = GIVING | OWN | {"post /responses/{response}/cancel", "delete /responses/{response}", "get /responses/{response}/input_items"}
     assert speaking - known == set()
 
@@ -113,7 +114,8 @@ def test_the_studio_gives_sealed_pictures(served: Served) -> None:
     ask = {"model": "fake", "prompt": "a blue car", "size": "64x64"}
     made = httpx2.post(served.base + "/images/generations", json=ask).json()["data"][0]
     name = made["id"]
-    link = httpx2.post(served.base + "/images/generations", json={**ask, "model": "dall-e-3", "response_format": "url", "size": "1024x1024"})
+    linked = {**ask, "model": "dall-e-3", "response_format": "url", "size": "1024x1024"}
+    link = httpx2.post(served.base + "/images/generations", json=linked)
     sealed(httpx2.get(link.json()["data"][0]["url"]), 1)
     sealed(httpx2.get(f"{served.root}/studio/v1/pictures/{name}/content"), 1)
     sealed(httpx2.get(f"{served.root}/studio/v1/pictures/{name}/file", params={"format": "webp"}), 1)

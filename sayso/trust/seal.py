@@ -65,10 +65,10 @@ class Sealer:
         alone = max(look.quality for look in looks) < fingerprint.QUALITY
         marked = watermark.embed(pixels, value, watermark_key(identity), alone)
         if (kept := untouched(pixels, record)) is not None:
-            marked.pixels[kept] = pixels[kept]
-            found = watermark.read(marked.pixels, watermark_key(identity), thorough=False)
+            mixed = np.where(kept[..., None], pixels, marked.pixels)
+            found = watermark.read(mixed, watermark_key(identity), thorough=False)
             legible = found is not None and found.value == value
-            marked = replace(marked, sure=marked.sure and legible, readable=marked.readable and legible)
+            marked = replace(marked, pixels=mixed, sure=marked.sure and legible, readable=marked.readable and legible)
         data = formats.encode(marked.pixels, kind, quality, formats.notes(record))
         signed, store, stamped = self._signed(data, kind, record, f"{value:08x}" if marked.readable else None, identity, sidecar)
         made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -10,7 +10,7 @@ import { composer } from "./composer.js";
 import { conversationList } from "./list.js";
 import { TurnCard } from "./turn.js";
 
-const EXAMPLES = [["fox", 1], ["boat", 2], ["panda", 3], ["night", 4], ["cat", 5], ["fruit", 6]];
+const EXAMPLES = [["fox", 1], ["boat", 2], ["melon", 3], ["owl", 4], ["cat", 5], ["apples", 6]];
 const WAIT = "sayso.wait.";
 
 export async function open(root, [wanted]) {

@@ -12,8 +12,8 @@ export const en = {
   "key.search": "Search", "key.help": "Keyboard shortcuts", "key.next": "Next message", "key.before": "Message before", "key.stop": "Stop or leave", "key.favourite": "Favourite on or off",
 
   "motto": "Say so, and it is drawn.", "motto.more": "Describe a picture in your own words, then talk it into shape.", "examples": "Examples to begin with", "example.taken": "The words are in the message; press Enter to draw.",
-  "example.fox": "a red fox to the left of a blue car, flat style", "example.boat": "a sailboat on the sea", "example.panda": "a panda and a red balloon", "example.night": "an owl, night sky",
-  "example.cat": "a cat wearing a top hat, yellow background", "example.fruit": "two strawberries and a lemon",
+  "example.fox": "a red fox to the left of a blue car, flat style", "example.boat": "a sailboat on the sea", "example.melon": "a watermelon, soft style, white background", "example.owl": "an owl, flat style, pink background",
+  "example.cat": "a cat wearing a top hat, yellow background", "example.apples": "three apples on a light blue background",
   "prompt": "What shall be drawn?", "prompt.draw": "Describe a picture…", "prompt.change": "What should change? Or describe another picture…", "prompt.pictures": "What shall be done with these pictures?",
   "prompt.note": "{engine} draws here, on this server. Enter sends, Shift + Enter begins a line. Pictures can be dropped or pasted.", "composer": "Message", "draw": "Draw", "stop": "Stop", "stopping": "Stopping…",
   "attach": "Add pictures", "attached": "Pictures in the message", "attached.one": "Picture {nth} is in the message", "attached.nth": "Picture {nth}", "attached.name": "Name of picture {nth}", "attached.is": "picture {nth} is “{name}”",

@@ -12,8 +12,8 @@ export const zh = {
   "key.search": "搜索", "key.help": "键盘快捷键", "key.next": "下一条消息", "key.before": "上一条消息", "key.stop": "停止或离开", "key.favourite": "收藏或取消收藏",
 
   "motto": "说出来，就画出来。", "motto.more": "用你自己的话描述一幅画，再一句一句把它说成你要的样子。", "examples": "可以从这些开始", "example.taken": "文字已放进输入框，按回车开始画。",
-  "example.fox": "一只红色的狐狸在一辆蓝色汽车的左边，扁平风格", "example.boat": "海上的一艘帆船", "example.panda": "一只熊猫和一个红色的气球", "example.night": "一只猫头鹰，夜空",
-  "example.cat": "一只戴礼帽的猫，黄色背景", "example.fruit": "两颗草莓和一个柠檬",
+  "example.fox": "一只红色的狐狸在一辆蓝色汽车的左边，扁平风格", "example.boat": "海上的一艘帆船", "example.melon": "一个西瓜，柔和风格，白色背景", "example.owl": "一只猫头鹰，扁平风格，粉色背景",
+  "example.cat": "一只戴礼帽的猫，黄色背景", "example.apples": "三个苹果，浅蓝色背景",
   "prompt": "画什么？", "prompt.draw": "描述一幅画……", "prompt.change": "要改什么？或者描述另一幅画……", "prompt.pictures": "要拿这些图片做什么？",
   "prompt.note": "由本服务器上的 {engine} 绘制。回车发送，Shift + 回车换行。图片可以拖入或粘贴。", "composer": "消息", "draw": "画", "stop": "停止", "stopping": "正在停止……",
   "attach": "添加图片", "attached": "消息里的图片", "attached.one": "图片 {nth} 已放进消息", "attached.nth": "图片 {nth}", "attached.name": "图片 {nth} 的名字", "attached.is": "图片 {nth} 是“{name}”",
