@@ -67,13 +67,17 @@ class PlanText:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to be drawn, as data. `background` is the one-line form that `world.plan` reads and writes."""
+    """What is going to be drawn, as data. `background` is the one-line form that `world.plan` reads and writes.
+
+    `look`: how the whole picture is made, such as "watercolour", "" = plainly.
+    """
 
     width: int
     height: int
     background: str
     items: tuple[PlanItem, ...] = ()
     lettering: tuple[PlanText, ...] = ()
+    look: str = ""
 
 
 class Ability(enum.Enum):

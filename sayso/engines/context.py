@@ -14,6 +14,7 @@ from torch import Tensor
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel
 
+LEAST = 0.1
 Row = list["list[int] | Tensor"]
 """One sequence: ids of words with their marks, or clean patches [T, C], in order."""
 
@@ -31,6 +32,11 @@ class Context:
             return Context(None, self.start[rows])
         layers = tuple((k[rows], v[rows]) for k, v in self.cache.layers)
         return Context(Cache(layers, None if self.cache.valid is None else self.cache.valid[rows]), self.start[rows])
+
+
+def empty(count: int, device: torch.device) -> Context:
+    """Nothing before, for so many sequences."""
+    return Context(None, torch.zeros(count, device=device))
 
 
 @torch.no_grad()
@@ -66,7 +72,8 @@ def write(
 ) -> str:
     """Continues one sequence in words, piece by piece, up to the end mark or `limit` pieces.
 
-    `begin`: how the words begin. `warmth` 0 takes the likeliest piece; otherwise pieces are drawn at that temperature.
+    `begin`: how the words begin. `warmth` 0 takes the likeliest piece; otherwise pieces are drawn at that temperature, of those
+    that are at least LEAST times as likely as the likeliest (min-p, Nguyen et al. 2024).
     """
     generator = torch.Generator().manual_seed(seed)
     ids = pieces.encode(begin)[:-1]  # without the end mark
@@ -79,6 +86,8 @@ def write(
         scores = model.logits(out.understand[:, -1:])[0, 0].float().cpu()
         scores[[pieces.pad, pieces.begin]] = float("-inf")
         if warmth > 0:
+            chances = scores.softmax(-1)
+            scores[chances < LEAST * chances.max()] = float("-inf")
             nth = int(torch.multinomial((scores / warmth).softmax(-1), 1, generator=generator))
         else:
             nth = int(scores.argmax())

@@ -7,16 +7,18 @@ not know is drawn as best they can and said so.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from sayso.engines import checkpoint, context, header, keeping
-from sayso.engines.context import Context, Row
+from sayso.engines.context import Row
+from sayso.engines.ground import of_plans, spec_of
 from sayso.engines.keeping import resized
-from sayso.engines.sampling import Known, Sampling, draw, draw_after
+from sayso.engines.mind import Mind
+from sayso.engines.sampling import Kept, Sampling, draw, draw_after
 from sayso.engines.talk import Talk, familiar, understood
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
 from sayso.models.codecs.pixels import decode, encode, patchify
@@ -24,17 +26,18 @@ from sayso.models.specs import CanvasSpec, UnifiedSpec
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel, patch_coordinates
 from sayso.models.upscale import Upscaler, UpscaleSpec, enlarge_plainly
-from sayso.types import Ability, Ask, Drew, Event, Picture, Preview, Said, Step, Thought
+from sayso.types import Ask, Drew, Event, Picture, Plan, Preview, Said, Step, Thought
 from sayso.world import art, lexicon, masks, plan
+from sayso.world.grounds import Known
 
-STEPS, GUIDANCE = 16, 3.0
+STEPS, GUIDANCE = 16, 3.0  # of pictures drawn from words alone
 BATCH = 8  # pictures drawn together
 SIDE = 512  # pixels along a finished square picture
 OBLONG = ((1, 1), (9, 7), (7, 9), (5, 3), (3, 5))  # width : height of the canvases it was trained on
 STRETCH = 0.04  # how far an asked aspect may lie from one of these; the picture is stretched by that much
 FARTHEST = 0.35  # the same for a picture that is edited: it is squeezed for the model and stretched back
-PLAN_LIMIT, ANSWER_LIMIT = 320, 112  # pieces of a plan and of an answer
-TRIES = 4  # plans that are written before drawing goes on without one
+PAINTING = 4  # steps that a picture takes whose plan says all
+CUT = 0.02, 0.04  # of the canvas: what may change around a thing whose plan is known, and one whose plan was read off a picture
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,24 @@ class Order:
 
     @property
     def plain(self) -> bool:
-        """Whether words alone lead to the picture, so that it can be drawn together with others."""
-        return self.talk.wants == "picture" and not (self.talk.pairs or self.talk.think or self.talk.plan)
+        """Whether words or a plan alone lead to the picture, so that it can be drawn together with others."""
+        return self.talk.wants == "picture" and not self.talk.pairs
 
     @property
     def key(self) -> Hashable | None:
-        return (self.canvas.rows, self.canvas.columns, self.how) if self.plain else None
+        return (self.canvas.rows, self.canvas.columns, self.how, self.talk.plan == "") if self.plain else None
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What is painted into a picture: the plan after it, and where, bool [H, W] of the finished picture; None = everywhere.
+
+    `base`: the picture that keeps the rest; None where nothing of any is kept.
+    """
+
+    plan: Plan
+    base: Picture | None
+    free: np.ndarray | None
 
 
 class PocketEngine:
@@ -78,7 +93,11 @@ class PocketEngine:
         self.concepts = frozenset(facts["concepts"])  # type: ignore[call-overload]
         self.abilities = header.abilities(facts)
         self.looks = frozenset(facts.get("looks", ()))  # type: ignore[call-overload]
-        self.sampling: dict[str, float] = {"steps": STEPS, "guidance": GUIDANCE, **facts.get("sampling", {})}  # type: ignore[dict-item]
+        known = facts.get("characters")
+        self.known = None if not known else Known(tuple(facts["concepts"]), str(known))  # type: ignore[arg-type]
+        self.mind = None if self.known is None else Mind(model, pieces, dtype)
+        usual = {"steps": STEPS, "guidance": GUIDANCE} if self.mind is None else {"steps": PAINTING, "guidance": 1.0}
+        self.sampling: dict[str, float] = {**usual, **facts.get("sampling", {})}  # type: ignore[dict-item]
         self.sha = str(facts["sha256"])
         self.factor = max(1, SIDE // self.canvas.side)
         if finisher is not None and finisher.spec.factor != self.factor:
@@ -94,25 +113,28 @@ class PocketEngine:
             return self._answered(order.talk, order.canvas)
         if order.plain:
             return (event for _, event in self._together([order]))
-        return self._drawn(ask, order.talk, order.canvas, order.how)
+        if self.mind is not None and not order.talk.moves:
+            return self._edited(order)
+        return self._followed(ask, order.talk, order.canvas, order.how)
 
     def batch_key(self, ask: Ask) -> Hashable | None:
-        """Asks drawn from words alone go together, with one canvas, number of steps and guidance. Raises as `respond`."""
+        """Asks that need no picture go together, with one canvas, number of steps and guidance. Raises as `respond`."""
         return self._order(ask).key
 
     def respond_together(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Event]]:
         """Each ask's events with its place; all asks have one `batch_key`. Raises as `respond`, before any work."""
         orders = [self._order(ask) for ask in asks]
         if len({order.key for order in orders}) > 1 or not all(order.plain for order in orders):
-            raise BadInput("these asks differ in canvas, steps or guidance or need more than words; draw them apart")
+            raise BadInput("these asks differ in canvas, steps or guidance or come with pictures; draw them apart")
         return self._together(orders)
 
     def _order(self, ask: Ask) -> Order:
         """What is to be done; raises CannotDo or BadInput."""
         talk = understood(ask, self.abilities, self.looks)
         canvas = self._canvas(ask, talk)
-        steps = int(self.sampling["steps"]) if ask.steps is None else ask.steps
-        how = Sampling(steps, float(self.sampling["guidance"]) if ask.guidance is None else ask.guidance)
+        usual = {"steps": STEPS, "guidance": GUIDANCE} if talk.plan == "" or talk.moves else self.sampling
+        steps = int(usual["steps"]) if ask.steps is None else ask.steps
+        how = Sampling(steps, float(usual["guidance"]) if ask.guidance is None else ask.guidance)
         if how.guidance < 0 or how.steps < 1:
             raise BadInput(f"{how.steps} steps with guidance {how.guidance} cannot be drawn; take at least 1 step and guidance 0 or more")
         return Order(ask, talk, canvas, how)
@@ -121,30 +143,26 @@ class PocketEngine:
 
     def _answered(self, talk: Talk, canvas: Canvas) -> Iterator[Event]:
         """The answer to a question about the pictures so far."""
-        row = [*self._row(talk.pairs, canvas, bare=True), self._words(talk.prompt)]
-        before = context.read(self.model, self.pieces, [row], self._coordinates(canvas), self.dtype)
-        said = context.write(self.model, self.pieces, before, ANSWER_LIMIT, self.dtype)
-        yield Said(said or "I cannot tell.")
+        assert self.mind is not None
+        plans = [self._plan_of(picture, canvas) for _, picture in talk.pairs]
+        known = [plan for plan, _ in plans if plan is not None]
+        yield Said((self.mind.answer(known, talk.prompt) if len(known) == len(plans) else "") or "I cannot tell.")
 
-    def _planned(self, talk: Talk, canvas: Canvas, seed: int) -> Iterator[Thought | Said | str]:
-        """Writes a plan for the prompt until one can be read; ends with its canonical text, "" where none could."""
-        row = [*self._row(talk.pairs, canvas, bare=False), self._words(talk.prompt)]
-        before = context.read(self.model, self.pieces, [row], self._coordinates(canvas), self.dtype)
-        for nth in range(TRIES):
-            warmth = 0.0 if nth == 0 else 0.5
-            text = context.write(self.model, self.pieces, before, PLAN_LIMIT, self.dtype, "canvas ", warmth, seed + nth)
+    def _plan_of(self, picture: Picture, canvas: Canvas) -> tuple[Plan | None, bool]:
+        """The plan of a picture, and whether it is known: what it was painted after, or else what can be read off it."""
+        assert self.mind is not None
+        width, height = design(canvas)
+        told = picture.origin.get("plan")
+        if isinstance(told, str) and told:
             try:
-                made = plan.read(text)
-                plan.scene_of(made)
-            except SaysoError:
-                continue
-            if not made.items and not made.lettering:
-                continue
-            yield Thought(plan.write(made))
-            yield plan.write(made)
-            return
-        yield Said(f"no plan could be read out of {TRIES} that were written; drawn without one")
-        yield ""
+                known = plan.read(told)
+                plan.scene_of(known)
+                if (known.width, known.height) == (width, height):
+                    return known, True
+            except SaysoError:  # written by another version or by somebody else; the picture itself can still be read
+                pass
+        seen = self._patches(self._small(picture, canvas, squeeze=True))
+        return self.mind.read(seen, self._coordinates(canvas), width, height), False
 
     # --- context ---------------------------------------------------------------------------------------------------------
 
@@ -162,37 +180,15 @@ class PocketEngine:
     def _patches(self, pixels: np.ndarray) -> torch.Tensor:
         return patchify(encode(pixels[None]), self.canvas.patch)[0]
 
-    def _row(self, pairs: tuple[tuple[str, Picture], ...], canvas: Canvas, bare: bool) -> Row:
-        """Pairs as blocks; `bare`: without their words, as questions and references were trained."""
+    def _row(self, pairs: tuple[tuple[str, Picture], ...], canvas: Canvas) -> Row:
+        """Pairs as blocks."""
         row: Row = []
         for k, (said, picture) in enumerate(pairs):
             squeeze = k == len(pairs) - 1 or picture.width * canvas.height == picture.height * canvas.width
-            row += [self._words("" if bare else said), self._patches(self._small(picture, canvas, squeeze))]
+            row += [self._words(said), self._patches(self._small(picture, canvas, squeeze))]
         return row
 
-    def _read(self, talk: Talk, canvas: Canvas, plan_text: str, guided: bool) -> Context:
-        """What the picture is drawn after: one sequence, and its twin without words where guidance is wanted."""
-        told: Row = self._row(talk.pairs, canvas, bare=False)
-        if talk.mask is not None:
-            small = masks.reduced(talk.mask, canvas.columns * self.canvas.patch, canvas.rows * self.canvas.patch)
-            told += [self._words(""), self._patches(masks.picture(small))]
-        told.append(self._words(talk.prompt))
-        if plan_text:
-            told.append(self._words(plan_text, PLAN_LIMIT))
-        untold: Row = [self._words("") if isinstance(block, list) else block for block in told]
-        return context.read(self.model, self.pieces, [told, untold][: 1 + guided], self._coordinates(canvas), self.dtype)
-
-    def _known(self, talk: Talk, canvas: Canvas) -> Known | None:
-        """What a masked picture keeps, in patches."""
-        if talk.mask is None:
-            return None
-        small = masks.reduced(talk.mask, canvas.columns * self.canvas.patch, canvas.rows * self.canvas.patch)
-        free = patchify(torch.from_numpy(small)[None, None].float().expand(1, 4, -1, -1).contiguous(), self.canvas.patch)[0]
-        device = self.model.embed.weight.device
-        old = self._patches(self._small(talk.pairs[-1][1], canvas, squeeze=True))
-        return Known(old.to(device), (free < 0.5).to(device))
-
-    # --- pictures from words alone ---------------------------------------------------------------------------------------
+    # --- pictures from words or plans ------------------------------------------------------------------------------------
 
     def _together(self, orders: list[Order]) -> Iterator[tuple[int, Event]]:
         for place, order in enumerate(orders):
@@ -204,11 +200,23 @@ class PocketEngine:
 
     def _batch(self, orders: list[Order], batch: list[tuple[int, int]]) -> Iterator[tuple[int, Event]]:
         """`batch`: (order, picture of that order), all of one key."""
-        canvas, how = orders[batch[0][0]].canvas, orders[batch[0][0]].how
+        first = orders[batch[0][0]]
+        canvas, how = first.canvas, first.how
         seeds = [(orders[place].ask.seed + i) % 2**63 for place, i in batch]
-        limit = PLAN_LIMIT if Ability.THINK in self.abilities else self.text_limit
-        prompts = [orders[place].talk.prompt for place, _ in batch]
-        states = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, self.canvas.patch, how, limit, self.dtype)
+        plans: list[Plan | None] = [None] * len(batch)
+        if self.mind is not None and first.talk.plan != "":
+            for k, (place, i) in enumerate(batch):
+                plans[k] = self._thought(orders[place], seeds[k])
+                if orders[place].talk.think and i == 0 and plans[k] is not None:
+                    yield place, Thought(plan.write(plans[k]))  # type: ignore[arg-type]
+                elif plans[k] is None:
+                    yield place, Said("no plan could be made of these words; say plainly what is to be seen and where")
+        if first.talk.plan == "" or self.mind is None:
+            prompts = [orders[place].talk.prompt for place, _ in batch]
+            limit, patch = self.text_limit, self.canvas.patch
+            states = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, patch, how, limit, self.dtype)
+        else:
+            states = self._painted([p or self._empty(canvas) for p in plans], seeds, canvas, how, None)
         last = None
         for step, last in enumerate(states, 1):
             for place in dict.fromkeys(place for place, _ in batch):
@@ -220,73 +228,133 @@ class PocketEngine:
         assert last is not None
         for k, ((place, i), seed) in enumerate(zip(batch, seeds, strict=True)):
             order = orders[place]
-            pixels = self._finished(last[k : k + 1], order.ask, order.talk, order.canvas)[0]
-            yield place, Drew(i, Picture(pixels, self._origin(seed, how)), seed)
+            pixels = self._finished(last[k], order.ask, order.canvas)
+            yield place, Drew(i, Picture(pixels, self._origin(seed, how, plans[k])), seed)
 
-    def _origin(self, seed: int, how: Sampling) -> dict[str, object]:
-        return {"engine": self.name, "weights": self.sha, "seed": seed, "steps": how.steps, "guidance": how.guidance}
+    def _thought(self, order: Order, seed: int) -> Plan | None:
+        """The plan of a picture: the person's own, or one that is written after the prompt."""
+        assert self.mind is not None
+        if order.talk.plan:
+            width, height = design(order.canvas)
+            return replace(plan.read(order.talk.plan), width=width, height=height)
+        return self.mind.think(order.talk.prompt, *design(order.canvas), seed)
 
-    # --- pictures after others, or after a plan --------------------------------------------------------------------------
+    def _empty(self, canvas: Canvas) -> Plan:
+        return Plan(*design(canvas), "solid #ffffff")
 
-    def _drawn(self, ask: Ask, talk: Talk, canvas: Canvas, how: Sampling) -> Iterator[Event]:
+    def _painted(
+        self, plans: list[Plan], seeds: list[int], canvas: Canvas, how: Sampling, kept: Kept | None
+    ) -> Iterator[torch.Tensor]:
+        """Plans painted on patches."""
+        assert self.known is not None
+        device = self.model.embed.weight.device
+        ground = of_plans(plans, self.known, canvas.rows, canvas.columns, device)
+        before = context.empty(len(plans), device)
+        rows, columns, patch = canvas.rows, canvas.columns, self.canvas.patch
+        return draw_after(self.model, before, seeds, rows, columns, patch, Sampling(how.steps, 1.0), self.dtype, kept, ground)
+
+    def _origin(self, seed: int, how: Sampling, planned: Plan | None) -> dict[str, object]:
+        told = {"engine": self.name, "weights": self.sha, "seed": seed, "steps": how.steps, "guidance": how.guidance}
+        return told if planned is None else {**told, "plan": plan.write(planned)}
+
+    # --- pictures after others -------------------------------------------------------------------------------------------
+
+    def _edited(self, order: Order) -> Iterator[Event]:
+        """The last picture changed as it is told to, or one made of several: a plan is changed, and what differs is painted."""
+        ask, talk, canvas, how = order.ask, order.talk, order.canvas, order.how
         for remark in self.remarks(talk.prompt):
             yield Said(remark)
-        plan_text = talk.plan
-        if talk.think and not plan_text:
-            for event in self._planned(talk, canvas, ask.seed):
-                if isinstance(event, str):
-                    plan_text = event
-                else:
-                    yield event
-        guided = how.guidance != 1
-        before = self._read(talk, canvas, plan_text, guided) if talk.pairs or plan_text else None
-        known = self._known(talk, canvas)
-        batches = [range(i, min(i + BATCH, ask.count)) for i in range(0, ask.count, BATCH)]
-        for nth, batch in enumerate(batches):
-            seeds = [(ask.seed + i) % 2**63 for i in batch]
+        for i in range(ask.count):
+            seed = (ask.seed + i) % 2**63
+            edit = self._revised(order, seed)
+            if edit is None:
+                yield Said("I could not tell what is to be changed; say what it is and where, or mark the place")
+                continue
+            if talk.think and i == 0:
+                yield Thought(plan.write(edit.plan))
             last = None
-            for step, last in enumerate(self._states(talk, canvas, before, seeds, how, known), 1):
-                yield Step(nth * how.steps + step, len(batches) * how.steps)
-                if step < how.steps and step * 4 % how.steps < 4:
-                    for i, pixels in zip(batch, decode(last), strict=True):
-                        yield Preview(i, Picture(resized(pixels, canvas.width, canvas.height)))
+            for step, last in enumerate(self._painted([edit.plan], [seed], canvas, how, self._kept(edit, canvas)), 1):
+                yield Step(i * how.steps + step, ask.count * how.steps)
+                if step < how.steps:
+                    yield Preview(i, Picture(resized(decode(last)[0], canvas.width, canvas.height)))
             assert last is not None
-            for i, seed, pixels in zip(batch, seeds, self._finished(last, ask, talk, canvas), strict=True):
-                yield Drew(i, Picture(pixels, {**self._origin(seed, how), **({"plan": plan_text} if plan_text else {})}), seed)
+            yield Drew(i, Picture(self._finished(last[0], ask, canvas, edit), self._origin(seed, how, edit.plan)), seed)
 
-    def _states(
-        self, talk: Talk, canvas: Canvas, before: Context | None, seeds: list[int], how: Sampling, known: Known | None
-    ) -> Iterator[torch.Tensor]:
-        rows, columns, patch = canvas.rows, canvas.columns, self.canvas.patch
-        if before is None:
-            limit = PLAN_LIMIT if Ability.THINK in self.abilities else self.text_limit
-            return draw(self.model, self.pieces, [talk.prompt] * len(seeds), seeds, rows, columns, patch, how, limit, self.dtype)
-        twins = len(before.start)  # 1, or 2 with guidance
-        pick = torch.arange(twins, device=before.start.device).repeat_interleave(len(seeds))
-        return draw_after(self.model, before.pick(pick), seeds, rows, columns, patch, how, self.dtype, known)
+    def _revised(self, order: Order, seed: int) -> Edit | None:
+        """What becomes of the pictures; None where no plan could be made of it, or it changes nothing."""
+        assert self.mind is not None
+        talk, canvas = order.talk, order.canvas
+        pictures = [picture for _, picture in talk.pairs]
+        sources = pictures[-talk.brought :] if talk.brought > 1 else pictures[-1:]
+        plans = [self._plan_of(picture, canvas) for picture in sources]
+        known = [p for p, _ in plans if p is not None]
+        if len(known) < len(plans):
+            return None
+        if talk.plan:
+            after = self._thought(order, seed)
+        elif len(known) > 1:
+            after = self.mind.combine(known, talk.prompt, seed)
+        else:
+            after = self.mind.change(known[0], talk.prompt, "" if talk.mask is None else masks.area_words(talk.mask), seed)
+        if after is None or (after in known and talk.mask is None):
+            return None
+        if talk.mask is not None:
+            return Edit(after, sources[-1], talk.mask)
+        return self._least(after, sources, known, [told for _, told in plans], canvas)
+
+    def _least(self, after: Plan, sources: list[Picture], plans: list[Plan], told: list[bool], canvas: Canvas) -> Edit:
+        """The edit that keeps most: of the sources, the one whose picture changes in the smallest part."""
+        best = Edit(after, None, None)
+        for picture, before, known in zip(sources, plans, told, strict=True):
+            boxes = plan.changed(before, after)
+            if boxes is None or (picture.width, picture.height) != (canvas.width, canvas.height):
+                continue
+            free = masks.of_boxes(boxes, canvas.width, canvas.height, CUT[not known])
+            if best.free is None or free.mean() < best.free.mean():
+                best = Edit(after, picture, free)
+        return best
+
+    def _kept(self, edit: Edit, canvas: Canvas) -> Kept | None:
+        """What an edit leaves as it is, in patches."""
+        if edit.free is None or edit.base is None:
+            return None
+        small = masks.reduced(edit.free, canvas.columns * self.canvas.patch, canvas.rows * self.canvas.patch)
+        free = patchify(torch.from_numpy(small)[None, None].float().expand(1, 4, -1, -1).contiguous(), self.canvas.patch)[0]
+        device = self.model.embed.weight.device
+        old = self._patches(self._small(edit.base, canvas, squeeze=True))
+        return Kept(old.to(device), (free < 0.5).to(device))
+
+    def _followed(self, ask: Ask, talk: Talk, canvas: Canvas, how: Sampling) -> Iterator[Event]:
+        """The next picture of a turntable or a walk: drawn after the pictures and words before it."""
+        told: Row = self._row(talk.pairs, canvas)
+        told.append(self._words(talk.prompt))
+        untold: Row = [self._words("") if isinstance(block, list) else block for block in told]
+        rows = [told, untold][: 1 + (how.guidance != 1)]
+        before = context.read(self.model, self.pieces, rows, self._coordinates(canvas), self.dtype)
+        for i in range(ask.count):
+            seed = (ask.seed + i) % 2**63
+            last = None
+            states = draw_after(self.model, before, [seed], canvas.rows, canvas.columns, self.canvas.patch, how, self.dtype)
+            for step, last in enumerate(states, 1):
+                yield Step(i * how.steps + step, ask.count * how.steps)
+                if step < how.steps and step * 4 % how.steps < 4:
+                    yield Preview(i, Picture(resized(decode(last)[0], canvas.width, canvas.height)))
+            assert last is not None
+            yield Drew(i, Picture(self._finished(last[0], ask, canvas), self._origin(seed, how, None)), seed)
 
     @torch.no_grad()
-    def _finished(self, x: torch.Tensor, ask: Ask, talk: Talk, canvas: Canvas) -> list[np.ndarray]:
-        """[B, 4, H, W] in −1..1 → finished uint8 pictures. One at a time, so that a batch equals single pictures.
-
-        Where a picture was edited, what the mask forbids or the model left alone is the old picture's.
-        """
-        old = talk.pairs[-1][1] if talk.pairs else None
-        out = []
-        for one in decode(x):  # through uint8, so that the finisher sees what a plain enlargement would
-            small = encode(one[None]).to(x.device)
-            if ask.finish and self.finisher is not None:
-                large = self.finisher(small.contiguous(memory_format=torch.channels_last))
-            else:
-                large = enlarge_plainly(small, self.factor)
-            new = resized(decode(large.float())[0], canvas.width, canvas.height)
-            if old is not None and old.pixels.shape == new.shape:
-                if talk.mask is not None:
-                    new = keeping.masked(old.pixels, new, talk.mask)
-                else:
-                    new = keeping.kept(old.pixels, new, self._small(old, canvas, squeeze=True), one)
-            out.append(new)
-        return out
+    def _finished(self, x: torch.Tensor, ask: Ask, canvas: Canvas, edit: Edit | None = None) -> np.ndarray:
+        """[4, H, W] in −1..1 → a finished uint8 picture; what an edit leaves alone is the old picture's."""
+        one = decode(x[None])[0]  # through uint8, so that the finisher sees what a plain enlargement would
+        small = encode(one[None]).to(x.device)
+        if ask.finish and self.finisher is not None:
+            large = self.finisher(small.contiguous(memory_format=torch.channels_last))
+        else:
+            large = enlarge_plainly(small, self.factor)
+        new = resized(decode(large.float())[0], canvas.width, canvas.height)
+        if edit is None or edit.base is None or edit.free is None:
+            return new
+        return keeping.masked(edit.base.pixels, new, edit.free)
 
     def _canvas(self, ask: Ask, talk: Talk) -> Canvas:
         """Patches and pixels of an ask. Raises BadInput for sides that are odd or an aspect the model was not trained on.
@@ -327,10 +395,15 @@ class PocketEngine:
         if unknown := [word for word in lexicon.unknown_words(prompt) if not familiar(word, self.abilities, self.looks)]:
             listed = ", ".join(f'"{w}"' for w in unknown[:8])
             out.append(f"words this model does not know: {listed}; see `sayso concepts` for what it can draw")
-        limit = PLAN_LIMIT if Ability.THINK in self.abilities else self.text_limit
-        if len(self.pieces.encode(prompt)) > limit:
-            out.append(f"the prompt is longer than the {limit} pieces this model reads; its end is not taken in")
+        if len(self.pieces.encode(prompt)) > self.text_limit:
+            out.append(f"the prompt is longer than the {self.text_limit} pieces this model reads; its end is not taken in")
         return out
+
+
+def design(canvas: Canvas) -> tuple[int, int]:
+    """(width, height) in pixels that plans of a canvas are written for: 64 along its shorter side."""
+    short = min(canvas.rows, canvas.columns)
+    return 64 * canvas.columns // short, 64 * canvas.rows // short
 
 
 def patches(across: int, down: int, tokens: int) -> tuple[int, int]:
@@ -359,8 +432,10 @@ def load(device: str | None = None, weights: Path | None = None) -> PocketEngine
     tensors, facts = checkpoint.load(path)
     try:
         spec, pieces = UnifiedSpec.from_dict(facts["spec"]), Pieces(facts["pieces"])
+        known = facts.get("characters")
+        grounds = spec_of(Known(tuple(facts["concepts"]), str(known))) if known else None
         with torch.device("meta"):
-            model = UnifiedModel(spec, bool(facts.get("strides")))
+            model = UnifiedModel(spec, bool(facts.get("strides")), grounds)
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise BadWeights(f"{path} does not describe a model this version can build ({error}); fetch the file again") from error
     checkpoint.fill(model, tensors, path)

@@ -14,6 +14,7 @@ from torch import Tensor
 from sayso.engines.context import Context
 from sayso.models import flow
 from sayso.models.codecs.pixels import unpatchify
+from sayso.models.grounding import Ground
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel, patch_coordinates
 
@@ -70,7 +71,7 @@ def draw(
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class Kept:
     """What a masked picture keeps: `patches` float32 [T, C] of the old picture, `keep` bool [T, C], True where it stays."""
 
     patches: Tensor
@@ -87,16 +88,20 @@ def draw_after(
     patch: int,
     how: Sampling,
     dtype: torch.dtype,
-    known: Known | None = None,
+    kept: Kept | None = None,
+    ground: Ground | None = None,
 ) -> Iterator[Tensor]:
-    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1."""
+    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1.
+
+    `ground`: what plans say of each of the B pictures; then there is no need of guidance, nor of words before.
+    """
     guided = how.guidance != 1
     device = model.embed.weight.device
     where = patch_coordinates(rows, columns).to(device)
     z = noise_of(seeds, rows * columns, model.spec.patch_channels, device)
     B = len(z)
     cache, start = context.cache, context.start
-    assert cache is not None and len(start) == B * (1 + guided)
+    assert len(start) == B * (1 + guided) and (ground is None or not guided)
     alone = context.pick(torch.arange(B, device=device)).cache if guided else cache
     times = flow.time_grid(how.steps, how.shift)
     strides = dict(zip(times[:-1].tolist(), (times[:-1] - times[1:]).tolist(), strict=True))
@@ -104,14 +109,14 @@ def draw_after(
     def velocity(z: Tensor, t: Tensor) -> Tensor:
         stride = torch.full_like(t, strides[float(t[0])]) if model.stride is not None else None
         if not guided or not how.interval[0] < float(t[0]) <= how.interval[1]:
-            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride)
+            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride, ground)
         else:
             twice = None if stride is None else torch.cat((stride, stride))
             both = _velocity(model, torch.cat((z, z)), torch.cat((t, t)), where, start, cache, dtype, twice)
             told, untold = both.chunk(2)
             v = flow.guide(told, untold, how.guidance)
-        if known is not None:  # where the old picture stays, the straight line to it
-            v = torch.where(known.keep, (z - known.patches) / t.view(-1, 1, 1), v)
+        if kept is not None:  # where the old picture stays, the straight line to it
+            v = torch.where(kept.keep, (z - kept.patches) / t.view(-1, 1, 1), v)
         return v
 
     for _, x_hat in flow.euler(velocity, z, times.to(device)):
@@ -119,7 +124,15 @@ def draw_after(
 
 
 def _velocity(
-    model: UnifiedModel, z: Tensor, t: Tensor, where: Tensor, start: Tensor, cache: Cache | None, dtype: torch.dtype, stride: Tensor | None
+    model: UnifiedModel,
+    z: Tensor,
+    t: Tensor,
+    where: Tensor,
+    start: Tensor,
+    cache: Cache | None,
+    dtype: torch.dtype,
+    stride: Tensor | None,
+    ground: Ground | None = None,
 ) -> Tensor:
-    out = model.predict(z.to(dtype), t, where, start, cache, stride).float()
+    out = model.predict(z.to(dtype), t, where, start, cache, stride, ground).float()
     return flow.velocity_of_data(out, z, t) if model.predicts_data else out

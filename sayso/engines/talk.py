@@ -15,7 +15,7 @@ import numpy as np
 
 from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.types import Ability, Ask, Picture, Text
-from sayso.world import alley, colours, looks, plan, solids, wording
+from sayso.world import alley, colours, looks, plan, shorthand, solids, wording
 from sayso.world.scene import STYLES
 
 WINDOW = 3  # pictures that the model was trained to see before the one it draws
@@ -24,27 +24,32 @@ _QUESTION = re.compile(
     r"[?？]\s*$|[吗呢]\s*[。.]?$|^(what|how many|who|where|which|is|are|does|do|can you see|count|read|name|describe|list)\b", re.IGNORECASE
 )
 _COMPARES = re.compile(r"\b(both|two|same|different|changed|which picture)\b|两|第[一二]|哪张|变化|不同|一样", re.IGNORECASE)
+_TURNS = re.compile(r"\b(turn|rotate|spin)\b.*(°|\bdegrees?\b)|转\s*\d+\s*度", re.IGNORECASE)
+_STEPS = re.compile(r"\b(step|walk|go|move|turn|look)\b.*\b(forward|ahead|on|left|right)\b|[往向].*[走转]|前进|左转|右转", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
 class Talk:
     """`pairs`: at most WINDOW, the last one being what an edit is about. `prompt`: what is asked for now.
 
-    `wants`: a picture or words. `plan`: text of a plan to keep to, "" = none. `mask`: as in Ask. `chinese`: the prompt's language.
+    `brought`: how many pictures came with the prompt. `wants`: a picture or words. `plan`: text of a plan to keep to, None = the
+    model's own, "" = none at all. `mask`: as in Ask. `moves`: whether the prompt turns a thing or takes a step.
     """
 
     pairs: tuple[tuple[str, Picture], ...]
     prompt: str
+    brought: int
     wants: Literal["picture", "text"]
     think: bool
-    plan: str
+    plan: str | None
     mask: np.ndarray | None
-    chinese: bool
+    moves: bool
 
 
 def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection[str]) -> Talk:
     """The ask in the model's terms. Raises CannotDo for what these weights lack, BadInput for what nobody could do."""
     pairs, prompt = _pairs(ask)
+    prompt = shorthand.plainly(prompt)
     wants = _wanted(ask, prompt, bool(pairs), abilities)
     _check(ask, pairs, wants, abilities)
     if not prompt:
@@ -56,7 +61,14 @@ def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection
         pairs = [("", pairs[-1][1])]
     if wants == "text":
         pairs = _asked_about(ask, pairs, prompt)
-    return Talk(tuple(pairs[-WINDOW:]), prompt, wants, ask.think, _own_plan(ask, abilities), ask.mask, chinese)
+    brought = sum(isinstance(p, Picture) for p in ask.messages[-1].parts)
+    own, moves = _own_plan(ask, abilities), bool(pairs) and _moves(prompt, abilities)
+    return Talk(tuple(pairs[-WINDOW:]), prompt, brought, wants, ask.think, own, ask.mask, moves)
+
+
+def _moves(prompt: str, abilities: Collection[Ability]) -> bool:
+    """Whether the prompt turns a thing or takes a step, and these weights can."""
+    return (Ability.VIEWS in abilities and bool(_TURNS.search(prompt))) or (Ability.WALK in abilities and bool(_STEPS.search(prompt)))
 
 
 def familiar(word: str, abilities: Collection[Ability], known_looks: Collection[str]) -> bool:
@@ -140,15 +152,17 @@ def _check(ask: Ask, pairs: list[tuple[str, Picture]], wants: str, abilities: Co
         raise CannotDo("the conversation so far holds no picture; say all of it in one message")
 
 
-def _own_plan(ask: Ask, abilities: Collection[Ability]) -> str:
-    """The plan that came with the ask, in its canonical wording. Raises BadInput naming the line."""
+def _own_plan(ask: Ask, abilities: Collection[Ability]) -> str | None:
+    """The plan that came with the ask, in its canonical wording; "" asks for a picture from words alone. Raises BadInput."""
     given = ask.options.get("plan")
     if given is None:
-        return ""
+        return None
     if Ability.THINK not in abilities:
-        raise CannotDo("these weights were not trained to draw from a prompt and a plan; leave the plan out")
+        raise CannotDo("these weights were not trained to draw from a plan; leave the plan out")
     if not isinstance(given, str):
         raise BadInput(f"the plan is {type(given).__name__}; give it as text")
+    if not given.strip():
+        return ""
     read = plan.read(given)
     plan.scene_of(read)
     return plan.write(read)

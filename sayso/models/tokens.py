@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from sayso.errors import BadWeights
 
@@ -46,6 +46,12 @@ class Pieces:
         self.pad, self.begin, self.end = ids
         self.size = self._tokenizer.get_vocab_size()
 
+    def with_marks(self, marks: str) -> Pieces:
+        """These pieces and, behind them, one for every character of `marks` that is none yet."""
+        tokenizer = Tokenizer.from_str(self.definition)
+        tokenizer.add_tokens([AddedToken(mark, normalized=False) for mark in marks if tokenizer.token_to_id(mark) is None])
+        return Pieces(_definition(tokenizer))
+
     def encode(self, text: str, limit: int | None = None) -> list[int]:
         """Ids with the marks around them. Past `limit` ids the end of the text is cut off, the end mark kept."""
         return self._wrap(self._tokenizer.encode(fold(text), add_special_tokens=False).ids, limit)
@@ -78,4 +84,8 @@ def train(texts: Iterable[str], size: int) -> Pieces:
         max_token_length=24,
     )
     tokenizer.train_from_iterator((fold(t) for t in texts), trainer)
-    return Pieces(json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":")))
+    return Pieces(_definition(tokenizer))
+
+
+def _definition(tokenizer: Tokenizer) -> str:
+    return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":"))

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sayso.models.grounding import Ground, Grounding, GroundSpec
 from sayso.models.specs import Prediction, UnifiedSpec
 from sayso.models.vision import VisionTower
 
@@ -247,8 +248,11 @@ class TimeEmbedding(nn.Module):
 class UnifiedModel(nn.Module):
     """See the module's docstring. `forward` runs one block; `read`, `see`, `show` and `draw` make blocks and call it."""
 
-    def __init__(self, spec: UnifiedSpec, strides: bool = False):
-        """`strides`: the draw expert is told how long the sampler's step is, as weights distilled to few steps need."""
+    def __init__(self, spec: UnifiedSpec, strides: bool = False, grounds: GroundSpec | None = None):
+        """`strides`: the draw expert is told how long the sampler's step is, as weights distilled to few steps need.
+
+        `grounds`: it can be told, patch by patch, what a plan puts there.
+        """
         super().__init__()
         self.spec = spec
         self.embed = nn.Embedding(spec.vocab, spec.width)
@@ -264,6 +268,7 @@ class UnifiedModel(nn.Module):
         self.patch_out = Linear(spec.width, spec.patch_channels)
         self.places = None if spec.table_side is None else nn.Embedding(spec.table_side**2, spec.width)
         self.vision = None if spec.vision is None else VisionTower(spec.vision, spec.width)
+        self.grounding = None if grounds is None else Grounding(grounds, spec.width)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights from the generator: σ = 1/√fan-in, output projections of the layers and the picture head zero."""
@@ -274,7 +279,7 @@ class UnifiedModel(nn.Module):
                 continue
             if name.endswith(("o_proj.weight", "down_proj.weight")) or name in ("patch_out.weight", "stride.fc2.weight"):
                 nn.init.zeros_(parameter)
-            elif name == "embed.weight":
+            elif name in ("embed.weight", "grounding.things.weight", "grounding.manners.weight"):
                 nn.init.normal_(parameter, std=0.25, generator=generator)
             else:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5, generator=generator)
@@ -322,28 +327,46 @@ class UnifiedModel(nn.Module):
         return self(Block(rows, rows[:, :0], positions, positions[:, :0], causal=False), cache)
 
     def predict(
-        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+        self,
+        z: Tensor,
+        t: Tensor,
+        coordinates: Tensor,
+        start: Tensor,
+        cache: Cache | None,
+        stride: Tensor | None = None,
+        ground: Ground | None = None,
     ) -> Tensor:
         """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
-        return self.patch_out(self.draw(z, t, coordinates, start, cache, stride).draw)
+        return self.patch_out(self.draw(z, t, coordinates, start, cache, stride, ground).draw)
 
     def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Cache:
         """Clean patches x [B, P, patch_channels] become context: the cache with them, as a picture at time 0, at its end."""
         return self.draw(x, torch.zeros(len(x), device=x.device), coordinates, start, cache).cache
 
     def draw(
-        self, z: Tensor, t: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None, stride: Tensor | None = None
+        self,
+        z: Tensor,
+        t: Tensor,
+        coordinates: Tensor,
+        start: Tensor,
+        cache: Cache | None,
+        stride: Tensor | None = None,
+        ground: Ground | None = None,
     ) -> Output:
         """Runs patches z [B, P, patch_channels] at times t [B] (0 = a clean picture to look back on) after `cache`.
 
         `coordinates` [P, 2] from `where`; `start` [B]: the sequence position of the picture and of its marks. `stride` [B]:
         how much time the sampler's step takes, for weights that were distilled to few steps (None: an infinitely small one).
+        `ground`: what a plan puts where (None: the words before must do).
         """
         rows = self.patch_in(z if self.squeeze is None else self.squeeze(z))
         when = self.time(t, z.dtype)
         if self.stride is not None and stride is not None:
             when = when + self.stride(stride, z.dtype)
         rows = rows + self.place_rows(coordinates, z.dtype) + when[:, None]
+        if ground is not None:
+            assert self.grounding is not None, "these weights cannot be told of a plan"
+            rows = rows + self.grounding(ground, z.dtype)
         marks = self.mark_rows(len(z), z.dtype)
         sequence = start[:, None, None].expand(-1, marks.shape[1] + z.shape[1], 1)
         places = F.pad(coordinates.float(), (0, 0, marks.shape[1], 0)).expand(len(z), -1, -1)

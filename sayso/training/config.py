@@ -55,21 +55,18 @@ MIXES = {
 MENUS: dict[str, tuple[tuple[str, float], ...]] = {
     "draw": (("draw", 1.0),),
     "all": (
-        ("draw", 0.42),
-        ("plan", 0.05),
-        ("without", 0.02),
-        ("look", 0.05),
-        ("think", 0.06),
-        ("think long", 0.03),
-        ("edit", 0.10),
-        ("relook", 0.03),
-        ("turns", 0.04),
-        ("mask", 0.05),
-        ("references", 0.03),
-        ("references three", 0.01),
-        ("ask", 0.05),
-        ("describe", 0.02),
+        ("paint", 0.5),
+        ("think", 0.12),
+        ("read", 0.16),
+        ("rethink", 0.07),
+        ("remask", 0.03),
+        ("combine", 0.02),
+        ("combine three", 0.01),
+        ("answer", 0.06),
+        ("describe", 0.01),
         ("compare", 0.02),
+        ("look", 0.02),
+        ("think look", 0.02),
         ("views", 0.01),
         ("walk", 0.01),
     ),
@@ -108,6 +105,7 @@ class TrainConfig:
     aspects: bool  # train the four oblong canvases as well
     tasks: tuple[tuple[str, float], ...] = MENUS["draw"]
     text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
+    paint_shift: float = 3.0  # time_shift of pictures painted after their plan: all that is to be learnt is near noise
     reel: tuple[int, int] = (120, 60)  # turntables and walks drawn ahead, where those are tasks
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from sayso.engines import checkpoint
+from sayso.engines.ground import spec_of
 from sayso.engines.sampling import Sampling, draw
 from sayso.errors import BadInput, BadWeights, SaysoError
 from sayso.evals.sheet import sheet
 from sayso.models import flow
 from sayso.models.codecs.pixels import decode
+from sayso.models.grounding import GroundSpec
 from sayso.models.specs import CanvasSpec, pocket
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
@@ -29,7 +33,9 @@ from sayso.training.dense import DenseHead
 from sayso.training.mixed import Mixed
 from sayso.training.optim import Mean, Optimiser
 from sayso.training.stream import Batch, Drafts, bucket_sizes, compose, grid_of, world_of
+from sayso.world import shorthand
 from sayso.world.atlas import Atlas
+from sayso.world.grounds import Known, characters
 
 
 @dataclass
@@ -81,6 +87,7 @@ class Run:
             history,
             mixed.abilities(self.config),
             mixed.trained_looks(self.config),
+            characters=characters() if self.model.grounding is not None else "",
         )
 
 
@@ -92,7 +99,9 @@ def begin(folder: Path, config: TrainConfig, pieces: Pieces, device: torch.devic
     """A fresh run. Raises BadInput where the folder already holds one."""
     if (folder / state.STATE).exists():
         raise BadInput(f"{folder} already holds a run; resume it with --resume or choose another --out")
-    model = UnifiedModel(pocket(config.depth, pieces.size, config.patch))
+    if mixed.thinks(config):
+        pieces = pieces.with_marks(shorthand.MARKS)
+    model = UnifiedModel(pocket(config.depth, pieces.size, config.patch), grounds=grounds_of(config))
     model.initialise(torch.Generator().manual_seed(config.seed))
     return _assembled(folder, config, pieces, model.to(device))
 
@@ -103,13 +112,48 @@ def _assembled(folder: Path, config: TrainConfig, pieces: Pieces, model: Unified
     return Run(folder, config, pieces, model, Optimiser(model, head), Mean(model), head)
 
 
+def known_of(config: TrainConfig) -> Known:
+    """What plans of this run may speak of."""
+    return Known(world_of(config).concepts, characters())
+
+
+def grounds_of(config: TrainConfig) -> GroundSpec | None:
+    """The shape of what the run's model is told of plans; None where its tasks know none."""
+    return spec_of(known_of(config)) if mixed.thinks(config) else None
+
+
+THINGS = "grounding.things.weight"
+
+
+def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel, concepts: Sequence[str]) -> dict[str, Tensor]:
+    """Weights of a file for a model that may have more pieces, know other things, or be the first to be told of plans.
+
+    What the file lacks is as in the fresh model; things keep their rows by name.
+    """
+    out = {name: tensor.float() for name, tensor in tensors.items()}
+    new = {name: tensor.detach().clone() for name, tensor in fresh.state_dict().items()}
+    if (old := out["embed.weight"]).shape[0] < new["embed.weight"].shape[0]:
+        out["embed.weight"] = torch.cat((old, new["embed.weight"][len(old) :]))
+    if fresh.grounding is not None:
+        if THINGS in out:
+            before = {name: i for i, name in enumerate((*facts["concepts"], *facts["characters"]), 2)}
+            table = new[THINGS]
+            for i, name in enumerate((*concepts, *characters()), 2):
+                if name in before:
+                    table[i] = out[THINGS][before[name]]
+            table[:2] = out[THINGS][:2]
+            out[THINGS] = table
+        out |= {name: tensor for name, tensor in new.items() if name.startswith("grounding.") and name not in out}
+    return out
+
+
 def begin_from(folder: Path, config: TrainConfig, weights: Path, device: torch.device) -> Run:
     """A fresh run whose weights and tokenizer come from a model's file. Raises BadWeights where it is of another shape."""
     tensors, facts = checkpoint.load(weights)
     run = begin(folder, config, Pieces(facts["pieces"]), torch.device("cpu"))
     with torch.device("meta"):
-        model = UnifiedModel(run.model.spec)
-    checkpoint.fill(model, {name: tensor.float() for name, tensor in tensors.items()}, weights)
+        model = UnifiedModel(run.model.spec, grounds=grounds_of(config))
+    checkpoint.fill(model, grown(tensors, facts, run.model, world_of(config).concepts), weights)
     run = _assembled(folder, config, run.pieces, model.to(device).requires_grad_(True))
     run.before = {name: facts.get("history", {}).get(name, 0) for name in ("steps", "pictures", "hours")}
     return run
@@ -127,7 +171,7 @@ def resume(folder: Path, device: torch.device) -> Run:
     except (KeyError, TypeError) as error:
         raise BadWeights(f"{folder / state.STATE} was written by another version ({error}); begin a new run in another --out") from error
     with torch.device("meta"):
-        model = UnifiedModel(pocket(config.depth, pieces.size, config.patch))
+        model = UnifiedModel(pocket(config.depth, pieces.size, config.patch), grounds=grounds_of(config))
     checkpoint.fill(model, state.parts(tensors, "model"), folder / state.STATE)
     run = _assembled(folder, config, pieces, model.to(device).requires_grad_(True))
     run.step, run.seen, run.seconds, run.before = facts["step"], facts["seen"], facts["seconds"], facts.get("before", {})
@@ -183,8 +227,8 @@ def train_step(run: Run, drafts: Drafts | Mixed, atlas: Atlas, shape: tuple[int,
         loss.backward()
         total += loss.detach()
     for group in groups:
-        ready = mixed.ready(group, atlas, config.patch, *shape, config.foreground)
-        loss, _, _ = mixed.group_loss(run.model, ready, stage, config, generator, dtype)
+        ready = mixed.ready(group, atlas, world_of(config), config.patch, *shape, config.foreground)
+        loss, _, _ = mixed.group_loss(run.model, run.head, ready, stage, config, generator, dtype)
         (loss * len(group) / stage.batch).backward()
         total += loss.detach() * len(group) / stage.batch
     factor = rate(config, run.step, run.seen)
@@ -198,8 +242,11 @@ def train_step(run: Run, drafts: Drafts | Mixed, atlas: Atlas, shape: tuple[int,
 def samples(run: Run, out: Path) -> None:
     """A grid of pictures of the fixed prompts, drawn by the running mean of the weights."""
     with torch.device("meta"):
-        model = UnifiedModel(run.model.spec)
+        model = UnifiedModel(run.model.spec, grounds=grounds_of(run.config))
     model.load_state_dict(run.mean.state(), strict=True, assign=True)
+    if model.grounding is not None:
+        report.painted(model, known_of(run.config), world_of(run.config), run.config.patch, run.stage.tokens).save(out)
+        return
     side = round(run.stage.tokens**0.5)
     prompts = list(report.SHOWN)
     for x in draw(
@@ -216,7 +263,7 @@ def compile_layers(run: Run) -> None:
 
     torch._dynamo.config.cache_size_limit = 256
     for layer in run.model.layers:
-        layer.compile(dynamic=not mixed.plain(run.config))
+        layer.compile(dynamic=not mixed.plain(run.config) and {name for name, _ in run.config.tasks} != {"paint"})
 
 
 def _finite(loss: torch.Tensor, step: int) -> float:

@@ -1,6 +1,6 @@
-"""Steps of several tasks at once: each has its own part of the batch, of fixed shapes, as a function of (seed, step).
+"""Steps of several tasks at once: each has its own part of the batch, as a function of (seed, step).
 
-Axes: B samples of one task, U pieces of one block of words, T patches, C values of a patch.
+Axes: B samples of one task, U pieces of one text, T patches, C values of a patch.
 """
 
 from __future__ import annotations
@@ -15,34 +15,47 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sayso.engines.ground import ground_of
 from sayso.models import flow
 from sayso.models.codecs.pixels import encode, patchify
+from sayso.models.grounding import Ground
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel, patch_coordinates
 from sayso.training import stream
 from sayso.training.config import CHINESE, MIXES, NO_CAPTION, Stage, TrainConfig
+from sayso.training.dense import DenseHead, Labels, label
 from sayso.training.reel import needed, reel_of
 from sayso.training.stream import Drafts, Stream, grid_of
-from sayso.training.tasks import BY_NAME, Desk, Image, Reel, Shot, Task, Words, fill
+from sayso.training.tasks import BY_NAME, DRAWN, SEEN, Desk, Image, Layout, Painting, Reel, Shot, Task, Words, fill
 from sayso.world import compositor, looks
 from sayso.world.atlas import Atlas
+from sayso.world.grounds import Grounds, Known, characters, grounds
 from sayso.world.sampler import WorldSpec
 from sayso.world.scene import Scene
 
 SQUARE_ONLY = {"views", "walk"}  # made ahead in squares; on an oblong step their part goes to the draw task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Script:
+    """One text of a group: `ids` int64 [B, U] padded, `lengths` int64 [B], `learnt` bool [B, U], True on pieces to be written."""
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    learnt: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Group:
-    """Samples of one task. `ids`, `lengths`: per block of words int64 [B, U] and [B]; `pictures`: per picture block B of them."""
+    """Samples of one task: per text of its layout a script, per picture B of them, and the grounds of what is painted."""
 
     task: str
-    ids: tuple[np.ndarray, ...]
-    lengths: tuple[np.ndarray, ...]
+    scripts: tuple[Script, ...]
     pictures: tuple[tuple[Image, ...], ...]
+    grounds: Grounds | None
 
     def __len__(self) -> int:
-        return len(self.ids[0])
+        return len(self.scripts[0].ids if self.scripts else self.pictures[0])
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,13 @@ def plain(config: TrainConfig) -> bool:
 
 def abilities(config: TrainConfig) -> list[str]:
     """What the weights of this run can be asked for, by the values of types.Ability."""
-    return sorted({"draw", "transparent"} | {BY_NAME[name].ability for name, share in config.tasks if name != "draw" and share > 0})
+    trained = {name for name, share in config.tasks if share > 0}
+    return sorted({"draw", "transparent"} | {a for name in trained - {"draw"} for a in BY_NAME[name].abilities})
+
+
+def thinks(config: TrainConfig) -> bool:
+    """Whether the weights of this run read, write or paint plans, and so must know the things that plans speak of."""
+    return any(share > 0 and name not in ("draw", "views", "walk") for name, share in config.tasks)
 
 
 def trained_looks(config: TrainConfig) -> list[str]:
@@ -80,14 +99,39 @@ def sizes(config: TrainConfig, batch: int) -> tuple[int, dict[str, int]]:
     return max(0, batch - sum(others.values())), others
 
 
+def texts_of(layout: Layout) -> list[list[Words] | Shot]:
+    """The layout with neighbouring words put together to texts."""
+    out: list[list[Words] | Shot] = []
+    for block in layout:
+        if isinstance(block, Words) and out and isinstance(out[-1], list):
+            out[-1].append(block)
+        else:
+            out.append([block] if isinstance(block, Words) else block)
+    return out
+
+
+def _script(blocks: list[Words], lines: list[list[list[int]]], pad: int) -> Script:
+    """One text of B samples; `lines`: per sample the ids of each block. Widths are multiples of eight, to have few shapes."""
+    lengths = np.array([sum(map(len, line)) for line in lines], dtype=np.int64)
+    ids = np.full((len(lines), -(-int(lengths.max()) // 8) * 8), pad, dtype=np.int64)
+    learnt = np.zeros(ids.shape, dtype=bool)
+    for b, line in enumerate(lines):
+        at = 0
+        for block, part in zip(blocks, line, strict=True):
+            ids[b, at : at + len(part)] = part
+            learnt[b, at + 1 : at + len(part)] = block.learnt  # all but the mark it begins with
+            at += len(part)
+    return Script(ids, lengths, learnt)
+
+
 def draft_group(
-    task: Task, seed: int, step: int, world: WorldSpec, pieces: Pieces, count: int, size: tuple[int, int], reel: Reel | None
+    task: Task, seed: int, step: int, world: WorldSpec, pieces: Pieces, count: int, size: tuple[int, int], patch: int, reel: Reel | None
 ) -> Group:
-    """`count` samples; in one of ten all words are dropped, for guidance, unless words are what is learnt."""
+    """`count` samples; in one of ten pictures after words the words are dropped, for guidance."""
     rng = random.Random(f"{seed}/{step}/{task.name}")
-    reads = not any(isinstance(block, Shot) and block.drawn for block in task.layout)
+    droppable = any(isinstance(b, Shot) and b.drawn for b in task.layout) and any(isinstance(b, Words) for b in task.layout)
     texts: list[list[list[int]]] = []
-    shots: list[list[Image]] = []
+    shots: list[list[Image | Painting]] = []
 
     def fits(text: str, width: int) -> bool:
         return len(pieces.encode(text)) <= width
@@ -95,16 +139,19 @@ def draft_group(
     for _ in range(count):
         desk = Desk(rng, world, size, "zh" if rng.random() < CHINESE else "en", reel)
         made = fill(task, desk, fits)
-        bare = not reads and rng.random() < NO_CAPTION
+        bare = droppable and rng.random() < NO_CAPTION
         texts.append([pieces.encode("" if bare else c) for c in made if isinstance(c, str)])
         shots.append([c for c in made if not isinstance(c, str)])
-    widths = [block.width for block in task.layout if isinstance(block, Words)]
-    ids = [np.full((count, width), pieces.pad, dtype=np.int64) for width in widths]
-    for b, lines in enumerate(texts):
-        for array, line in zip(ids, lines, strict=True):
-            array[b, : len(line)] = line
-    lengths = tuple(np.array([len(lines[k]) for lines in texts], dtype=np.int64) for k in range(len(widths)))
-    return Group(task.name, tuple(ids), lengths, tuple(zip(*shots, strict=True)))
+    scripts, at = [], 0
+    for blocks in texts_of(task.layout):
+        if isinstance(blocks, list):
+            scripts.append(_script(blocks, [lines[at : at + len(blocks)] for lines in texts], pieces.pad))
+            at += len(blocks)
+    plans = [p.plan for row in shots for p in row if isinstance(p, Painting)]
+    known = Known(world.concepts, characters())
+    ground = grounds(plans, known, size[1] // patch, size[0] // patch) if plans else None
+    pictures = zip(*[[p.image if isinstance(p, Painting) else p for p in row] for row in shots], strict=True)
+    return Group(task.name, tuple(scripts), tuple(pictures), ground)
 
 
 def draft(
@@ -119,7 +166,7 @@ def draft(
     for name in SQUARE_ONLY & others.keys() if rows != columns else ():
         drawn += others.pop(name)
     pixels = (columns * config.patch, rows * config.patch)
-    groups = tuple(draft_group(BY_NAME[name], config.seed, step, design, pieces, n, pixels, reel) for name, n in others.items())
+    groups = tuple(draft_group(BY_NAME[name], config.seed, step, design, pieces, n, pixels, config.patch, reel) for name, n in others.items())
     return Mixed(stream.draft(config.seed, step, design, mix, pieces, drawn) if drawn else [], groups)
 
 
@@ -148,34 +195,40 @@ class MixedStream(Stream):
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A group on the device. `ids` int64 [B, U], `lengths` int64 [B] per block of words; `patches` float32 [B, T, C] and
-    `weights` float32 [B, T] (mean 1) per picture; `coordinates` [T, 2]."""
+    """A group on the device. `scripts`: ids int64 [B, U], lengths int64 [B], learnt bool [B, U] of each text; `patches` float32
+    [B, T, C] and `weights` float32 [B, T] (mean 1) per picture; `coordinates` [T, 2]; `labels` of a picture that is only seen."""
 
-    layout: tuple[Words | Shot, ...]
-    ids: list[Tensor]
-    lengths: list[Tensor]
+    layout: Layout
+    scripts: list[tuple[Tensor, Tensor, Tensor]]
     patches: list[Tensor]
     weights: list[Tensor]
     coordinates: Tensor
+    ground: Ground | None
+    labels: Labels | None
 
 
-def ready(group: Group, atlas: Atlas, patch: int, rows: int, columns: int, foreground: float) -> Ready:
+def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, columns: int, foreground: float) -> Ready:
     """Draws a group's scenes on the atlas' device. What differs from the picture before weighs as much as the foreground."""
     device = atlas.device
     task = BY_NAME[group.task]
     patches: list[Tensor] = []
     weights: list[Tensor] = []
+    labels = None
     for k, pictures in enumerate(group.pictures):
         tokens, cover = _patches(pictures, atlas, patch, rows, columns)
-        if k and task.layout[-1] == Shot(True, False):
+        if k and task.layout[-1] == DRAWN:
             differs = ((tokens - patches[-1]).abs().amax(-1) > 0.06).float()
             cover = torch.maximum(cover, differs)
         weight = 1 + foreground * cover
         patches.append(tokens)
         weights.append(weight / weight.mean())
-    ids = [torch.from_numpy(i).to(device) for i in group.ids]
-    lengths = [torch.from_numpy(n).to(device) for n in group.lengths]
-    return Ready(task.layout, ids, lengths, patches, weights, patch_coordinates(rows, columns).to(device))
+        scenes = [p for p in pictures if isinstance(p, Scene)]
+        if task.layout[0] == SEEN and len(scenes) == len(pictures):
+            labels = label(scenes, world, rows, columns).to(device)
+    scripts = [(torch.from_numpy(s.ids).to(device), torch.from_numpy(s.lengths).to(device), torch.from_numpy(s.learnt).to(device))
+               for s in group.scripts]
+    ground = None if group.grounds is None else ground_of(group.grounds).to(device)
+    return Ready(task.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), ground, labels)
 
 
 def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
@@ -195,47 +248,58 @@ def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, c
     return patchify(rgba, patch), front
 
 
-def text_loss(model: UnifiedModel, rows: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
-    """Mean cross-entropy of each next piece up to the end mark; understand rows [B, U, C]."""
-    logits = model.logits(rows[:, :-1]).float()
-    targets = ids[:, 1:]
-    real = torch.arange(targets.shape[1], device=ids.device) < (lengths - 1)[:, None]
-    each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
-    return (each * real).sum() / real.sum()
+def text_loss(model: UnifiedModel, rows: Tensor, ids: Tensor, learnt: Tensor) -> Tensor:
+    """Mean cross-entropy of the pieces that are learnt, each after those before it; understand rows [B, U, C]."""
+    mine = learnt[:, 1:]
+    return F.cross_entropy(model.logits(rows[:, :-1][mine]).float(), ids[:, 1:][mine])
 
 
 def group_loss(
-    model: UnifiedModel, group: Ready, stage: Stage, config: TrainConfig, generator: torch.Generator, dtype: torch.dtype
+    model: UnifiedModel,
+    head: DenseHead | None,
+    group: Ready,
+    stage: Stage,
+    config: TrainConfig,
+    generator: torch.Generator,
+    dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(loss, its picture part, its text part) of one group: blocks in order, each seeing those before through the cache."""
     device = group.coordinates.device
-    B = len(group.ids[0])
+    B = len(group.patches[0] if group.patches else group.scripts[0][0])
     start = torch.zeros(B, device=device)
     cache: Cache | None = None
-    words, shots = 0, 0
-    drawn, written = [], []
-    for block in group.layout:
-        if isinstance(block, Words):
-            ids, lengths = group.ids[words], group.lengths[words]
+    scripts, shots = iter(group.scripts), zip(group.patches, group.weights, strict=True)
+    drawn, written, named = [], [], []
+    for block in texts_of(group.layout):
+        if isinstance(block, list):
+            ids, lengths, learnt = next(scripts)
             out = model.read(ids, lengths, cache, start, dtype)
-            if block.learnt:
-                written.append(text_loss(model, out.understand, ids, lengths))
-            cache, start, words = out.cache, start + lengths, words + 1
+            if any(words.learnt for words in block):
+                written.append(text_loss(model, out.understand, ids, learnt))
+            cache, start = out.cache, start + lengths
             continue
-        x = group.patches[shots]
+        x, weight = next(shots)
         if block.drawn:
+            shift = config.paint_shift if block.painted else stage.time_shift
             t = flow.sample_times(B, generator, device)
-            t = stage.time_shift * t / (1 + (stage.time_shift - 1) * t)
+            t = shift * t / (1 + (shift - 1) * t)
             z = flow.mix(x, torch.randn(x.shape, generator=generator, device=device), t)
-            x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache)
-            drawn.append(flow.velocity_loss(x_hat.float(), x, t, group.weights[shots], config.t_min))
+            x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache, None, group.ground if block.painted else None)
+            drawn.append(flow.velocity_loss(x_hat.float(), x, t, weight, config.t_min))
         if block.shown:
-            cache = model.show(x.to(dtype), group.coordinates, start, cache)
-        start, shots = start + 1, shots + 1
+            seen = model.draw(x.to(dtype), torch.zeros(B, device=device), group.coordinates, start, cache)
+            cache = seen.cache
+            if head is not None and group.labels is not None and config.dense:
+                named.append(head(seen.middle, group.labels))
+        start = start + 1
     zero = torch.zeros((), device=device)
     picture = torch.stack(drawn).mean() if drawn else zero
     text = torch.stack(written).mean() if written else zero
-    return picture + config.text_weight * text, picture.detach(), text.detach()
+    dense = torch.stack(named).mean() if named else zero
+    return picture + config.text_weight * text + config.dense * dense, picture.detach(), text.detach()
+
+
+WORDS_HELD = 0.35  # share of the room for words that is filled on average
 
 
 def flops(model: UnifiedModel, config: TrainConfig, stage: Stage, draw_text: float) -> float:
@@ -252,7 +316,7 @@ def flops(model: UnifiedModel, config: TrainConfig, stage: Stage, draw_text: flo
         rows: list[tuple[float, int]] = []
         for block in BY_NAME[name].layout:
             if isinstance(block, Words):
-                rows.append((block.width, 1))
+                rows.append((WORDS_HELD * block.width, 1))
             else:
                 rows += [(stage.tokens, 0)] * block.drawn + [(stage.tokens, int(block.shown))] * block.shown
         layouts.append((count, rows))

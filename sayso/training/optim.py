@@ -37,11 +37,15 @@ class Muon:
     @torch.no_grad()
     def step(self, rate: float) -> None:
         for group, momentum in zip(self.groups, self.momenta, strict=True):
-            grads = torch.stack([p.grad if p.grad is not None else torch.zeros_like(p) for p in group])
-            momentum.lerp_(grads, 1 - MOMENTUM)
-            update = orthogonalise(grads.lerp_(momentum, MOMENTUM)).float()
+            mine = [i for i, p in enumerate(group) if p.grad is not None]  # an expert that had no rows in this step rests
+            if not mine:
+                continue
+            grads = torch.stack([group[i].grad for i in mine])  # type: ignore[misc]
+            moved = momentum[mine].lerp_(grads, 1 - MOMENTUM)
+            momentum[mine] = moved
+            update = orthogonalise(grads.lerp_(moved, MOMENTUM)).float()
             out, into = group[0].shape
-            torch._foreach_add_(group, list(update.unbind()), alpha=-rate * max(1.0, out / into) ** 0.5)
+            torch._foreach_add_([group[i] for i in mine], list(update.unbind()), alpha=-rate * max(1.0, out / into) ** 0.5)
 
     def state(self) -> dict[str, Tensor]:
         return {f"muon.{i}": m for i, m in enumerate(self.momenta)}

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import csv
 import os
+import random
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+
+from sayso.engines import context
+from sayso.engines.ground import of_plans
+from sayso.engines.sampling import Sampling, draw_after
+from sayso.evals.sheet import sheet
+from sayso.models.codecs.pixels import decode
+from sayso.models.unified import UnifiedModel
+from sayso.world import plan
+from sayso.world.grounds import Known
+from sayso.world.render import render
+from sayso.world.sampler import WorldSpec, sample_scene
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FIELDS = ("step", "seen", "seconds", "loss", "rate", "pictures_per_second", "flops_per_second", "stage")
 
@@ -28,6 +46,23 @@ SHOWN = (
     "a bicycle, line style, blue stripes on a white background",
     "a snail below a mushroom and a banana above a strawberry, cartoon style",
 )
+
+
+def painted(model: UnifiedModel, known: Known, world: WorldSpec, patch: int, tokens: int) -> Image.Image:
+    """The same 24 plans as the model paints them, in pairs with the exact picture."""
+    side = round(tokens**0.5)
+    rng = random.Random("plans on the sheet")
+    kinds = ("single", "pair", "colours", "count", "grid", "lettering")
+    size = ((64, 64), 1.0)
+    scenes = [sample_scene(rng, replace(world, kinds=((kinds[i % 6], 1.0),), aspects=(size,), snap=side * (i < 12))) for i in range(24)]
+    scenes = [replace(s, items=tuple(replace(i, shadow=False) for i in s.items)) for s in scenes]
+    device = model.embed.weight.device
+    ground = of_plans([plan.to_plan(s) for s in scenes], known, side, side, device)
+    how, before = Sampling(4, 1.0), context.empty(len(scenes), device)
+    for x in draw_after(model, before, list(range(len(scenes))), side, side, patch, how, torch.bfloat16, ground=ground):
+        last = x
+    exact = [render(s, side * patch, side * patch) for s in scenes]
+    return sheet([one for pair in zip(exact, decode(last), strict=True) for one in pair], 12, 96)
 
 
 class Log:

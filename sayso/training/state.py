@@ -56,11 +56,13 @@ def export(
     looks: list[str],
     sampling: dict[str, float] | None = None,
     strides: bool = False,
+    characters: str = "",
 ) -> str:
     """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card.
 
     `abilities`: values of types.Ability that it was trained for. `looks`: names of world.looks. `sampling`: the steps and
     guidance that suit it, None = the engine's own. `strides`: whether the model is told the length of a sampler's step.
+    `characters`: those that plans may letter, "" where the model is told of no plans.
     """
     facts = {
         "spec": spec.to_dict(),
@@ -74,5 +76,6 @@ def export(
         "looks": looks,
         **({"sampling": sampling} if sampling else {}),
         **({"strides": True} if strides else {}),
+        **({"characters": characters} if characters else {}),
     }
     return checkpoint.save(path, {k: v.to(torch.bfloat16) for k, v in weights.items()}, facts)

@@ -1,8 +1,8 @@
 """What one set of weights is trained for: tasks, each a fixed layout of words and pictures and a way to fill it.
 
-A conversation is a row of pairs (words, picture), then words; the words before a picture are empty where none were said.
-What is learnt is marked in the layout: words to be written, pictures to be drawn. Everything here is a pure function of a
-`random.Random`; no torch.
+The model thinks in plans (world/shorthand.py): it reads a picture as a plan, writes one after a prompt, changes one as it is told
+to, answers from it, and paints it. Words that follow each other are one text. What is learnt is marked in the layout: words
+to be written, pictures to be drawn. Everything here is a pure function of a `random.Random`; no torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sayso.errors import BadInput
-from sayso.world import edits, looks, masks, plan
+from sayso.types import Plan
+from sayso.world import edits, looks, masks, plan, shorthand
 from sayso.world.captions import caption
 from sayso.world.combine import sample_combination
 from sayso.world.compare import sample_comparison
@@ -23,7 +24,6 @@ from sayso.world.questions import sample_question
 from sayso.world.render import render
 from sayso.world.sampler import WorldSpec, sample_scene
 from sayso.world.scene import Scene
-from sayso.world.turns import sample_turns
 
 Image = Scene | np.ndarray
 """A picture of a task: a scene for the compositor, or uint8 [H, W, 4] with straight alpha."""
@@ -39,15 +39,24 @@ class Words:
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture. `drawn`: the model is to draw it; `shown`: what follows sees it clean."""
+    """A picture. `drawn`: the model is to draw it; `shown`: what follows sees it clean; `painted`: it is told of its plan."""
 
     drawn: bool
     shown: bool
+    painted: bool = False
 
 
-SEEN, DRAWN, BOTH = Shot(False, True), Shot(True, False), Shot(True, True)
+@dataclass(frozen=True, eq=False)
+class Painting:
+    """A plan and its picture."""
+
+    plan: Plan
+    image: Image
+
+
+SEEN, DRAWN, BOTH, PAINTED = Shot(False, True), Shot(True, False), Shot(True, True), Shot(True, False, True)
 Layout = tuple[Words | Shot, ...]
-Content = str | Image
+Content = str | Image | Painting
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,11 @@ Maker = Callable[[Desk], list[Content] | None]
 
 @dataclass(frozen=True)
 class Task:
-    """`make` fills the layout, or gives None where this draw did not fit. `ability`: of types.Ability, by value."""
+    """`make` fills the layout, or gives None where this draw did not fit. `abilities`: of types.Ability, by value."""
 
     name: str
     layout: Layout
-    ability: str
+    abilities: tuple[str, ...]
     make: Maker
 
     @property
@@ -89,29 +98,44 @@ class Task:
 
 # --- drawing -------------------------------------------------------------------------------------------------------------
 
-_MANY = (("grid", 0.35), ("crowd", 0.25), ("several", 0.25), ("count", 0.15))
+SNAPPED = 0.6  # share of painted plans whose things lie on the lines of the patches, as those do that the model writes itself
+_PAINTED = (
+    ("single", 0.2),
+    ("pair", 0.17),
+    ("several", 0.12),
+    ("count", 0.12),
+    ("colours", 0.15),
+    ("relation", 0.05),
+    ("grid", 0.05),
+    ("lettering", 0.11),
+    ("crowd", 0.03),
+)
 
 
-def _plan(desk: Desk) -> list[Content]:
-    """A plan of many things, drawn."""
-    scene = sample_scene(desk.rng, replace(desk.world, kinds=_MANY))
-    return [plan.write(plan.to_plan(scene)), scene]
+def _bare(scene: Scene) -> Scene:
+    """Without shadows, which a plan does not speak of."""
+    return replace(scene, items=tuple(replace(i, shadow=False) for i in scene.items))
+
+
+def _paint(desk: Desk) -> list[Content]:
+    snap = desk.world.snap if desk.rng.random() < SNAPPED else 0
+    scene = _bare(sample_scene(desk.rng, replace(desk.world, kinds=_PAINTED, snap=snap)))
+    return [Painting(plan.to_plan(scene), scene)]
+
+
+def _short(scene: Scene) -> str:
+    return shorthand.write(plan.to_plan(scene))
 
 
 def _think(desk: Desk) -> list[Content]:
-    """A prompt, its plan, its picture. The canvas of a plan is the world's own, whatever the picture's pixels."""
-    scene = sample_scene(desk.rng, desk.world)
-    return [caption(scene, desk.rng, desk.language, desk.rng.choice(("short", "medium"))), plan.write(plan.to_plan(scene)), scene]
-
-
-def _think_long(desk: Desk) -> list[Content]:
-    scene = sample_scene(desk.rng, replace(desk.world, kinds=_MANY))
-    return [caption(scene, desk.rng, desk.language, desk.rng.choice(("short", "dense"))), plan.write(plan.to_plan(scene)), scene]
-
-
-def _without(desk: Desk) -> list[Content]:
-    scene = sample_scene(desk.rng, desk.world)
-    return [negated(scene, desk.rng, desk.language, desk.world.concepts).prompt, scene]
+    """A prompt and its plan; in one of eight a thing is said to be left out."""
+    rng = desk.rng
+    scene = sample_scene(rng, desk.world)
+    if rng.random() < 0.12:
+        said = negated(scene, rng, desk.language, desk.world.concepts).prompt
+    else:
+        said = caption(scene, rng, desk.language, rng.choices(("short", "medium", "dense"), (0.5, 0.35, 0.15))[0])
+    return [said, _short(scene)]
 
 
 _LARGE = (("single", 0.5), ("pair", 0.25), ("colours", 0.25))
@@ -144,11 +168,19 @@ def look_words(look: looks.Look, rng: random.Random, language: str) -> str:
 
 
 def _look(desk: Desk) -> list[Content]:
-    """A caption that asks for a look, and the picture in it."""
-    scene = sample_scene(desk.rng, replace(desk.world, kinds=_LARGE))
+    """A plan with a look, painted."""
+    scene = _bare(sample_scene(desk.rng, replace(desk.world, kinds=_LARGE)))
     look, _, after = _styled(desk, scene)
+    return [Painting(replace(plan.to_plan(scene), look=look.name), after)]
+
+
+def _think_look(desk: Desk) -> list[Content]:
+    """A prompt that asks for a look, and the plan."""
+    scene = sample_scene(desk.rng, replace(desk.world, kinds=_LARGE))
+    look = desk.rng.choice(looks.LOOKS)
     said = caption(scene, desk.rng, desk.language, "short").rstrip(".。?？")
-    return [said + ("，" if desk.language == "zh" else ", ") + look_words(look, desk.rng, desk.language), after]
+    said += ("，" if desk.language == "zh" else ", ") + look_words(look, desk.rng, desk.language)
+    return [said, shorthand.write(replace(plan.to_plan(scene), look=look.name))]
 
 
 _AS_EN = ("turn it into a {}", "make it a {}", "redraw it as a {}", "the same as a {}")
@@ -177,100 +209,77 @@ def relook_words(look: looks.Look, rng: random.Random, language: str) -> str:
     return said
 
 
-def _relook(desk: Desk) -> list[Content]:
-    scene = sample_scene(desk.rng, replace(desk.world, kinds=_LARGE))
-    look, before, after = _styled(desk, scene)
-    return ["", before, relook_words(look, desk.rng, desk.language), after]
+# --- changing ------------------------------------------------------------------------------------------------------------
 
 
-# --- editing -------------------------------------------------------------------------------------------------------------
-
-
-def _edit(desk: Desk) -> list[Content]:
-    """A picture, with or without the words it was drawn from, an instruction, and the picture after it."""
-    scene = sample_scene(desk.rng, desk.world)
-    made = edits.sample_edit(scene, desk.rng, desk.language, desk.world.concepts, desk.world.styles)
-    said = caption(scene, desk.rng, desk.language, "short") if desk.rng.random() < 0.5 else ""
-    return [said, made.before, made.instruction, made.after]
+def _rethink(desk: Desk) -> list[Content]:
+    """A plan, an instruction, and the plan after it; in one of ten the instruction is about the look."""
+    rng = desk.rng
+    scene = sample_scene(rng, desk.world)
+    if rng.random() < 0.1:
+        before, look = plan.to_plan(scene), rng.choice(looks.LOOKS)
+        return [shorthand.write(before), relook_words(look, rng, desk.language), shorthand.write(replace(before, look=look.name))]
+    made = edits.sample_edit(scene, rng, desk.language, desk.world.concepts, desk.world.styles)
+    return [_short(made.before), made.instruction, _short(made.after)]
 
 
 _ERASE_EN, _ERASE_ZH = ("erase this", "remove this", "erase what is marked"), ("擦掉这里", "去掉这里的东西", "移除标出的部分")
-_WIDER_EN, _WIDER_ZH = (
-    ("draw what is around it", "extend the picture", "continue the picture outwards"),
-    ("扩展画面", "把画面向外补全", "画出周围"),
-)
 
 
-def _mask(desk: Desk) -> list[Content] | None:
-    """A picture, where it may change, what to do there, and the picture after: an edit, an erasure, more picture around."""
-    rng, (width, height) = desk.rng, desk.size
+def _remask(desk: Desk) -> list[Content]:
+    """A plan, where it may change and what to do there, and the plan after it."""
+    rng = desk.rng
     scene = sample_scene(rng, desk.world)
-    draw = rng.random()
-    if draw < 0.25:
-        return _outpaint(desk, scene)
-    kind = "remove" if draw < 0.5 else rng.choice(("add", "replace", "recolour", "lettering", "give"))
+    kind = rng.choice(("remove", "remove", "add", "replace", "recolour", "lettering", "give"))
     made = edits.sample_edit(scene, rng, desk.language, desk.world.concepts, desk.world.styles, kind)
-    mask = masks.brushed(made.region, width, height, rng)
+    mask = masks.brushed(made.region, 128 * scene.width // scene.height, 128, rng)
     said = made.instruction
     if kind == "remove" and rng.random() < 0.6:
         said = rng.choice(_ERASE_EN if desk.language == "en" else _ERASE_ZH)
-    return ["", made.before, "", masks.picture(mask), said, made.after]
+    return [_short(made.before), masks.area_words(mask) + said, _short(made.after)]
 
 
-def _outpaint(desk: Desk, scene: Scene) -> list[Content]:
-    rng, (width, height) = desk.rng, desk.size
-    x0, y0 = 0.35 * rng.random(), 0.35 * rng.random()
-    mask = masks.border((x0, y0, 1 - 0.35 * rng.random(), 1 - 0.35 * rng.random()), width, height)
-    before = render(replace(scene, width=width, height=height)).copy()
-    before[mask] = 0
-    said = rng.choice(_WIDER_EN if desk.language == "en" else _WIDER_ZH)
-    if rng.random() < 0.5:
-        said = caption(scene, rng, desk.language, "short")
-    return ["", before, "", masks.picture(mask), said, scene]
-
-
-def _references(desk: Desk) -> list[Content]:
+def _combine(desk: Desk) -> list[Content]:
     made = sample_combination(desk.rng, desk.world, desk.language, 2)
-    return ["", made.pictures[0], "", made.pictures[1], made.instruction, made.after]
+    return [*map(_short, made.pictures), made.instruction, _short(made.after)]
 
 
-def _references_three(desk: Desk) -> list[Content]:
+def _combine_three(desk: Desk) -> list[Content]:
     made = sample_combination(desk.rng, desk.world, desk.language, 3)
-    return ["", made.pictures[0], "", made.pictures[1], "", made.pictures[2], made.instruction, made.after]
-
-
-def _turns(desk: Desk) -> list[Content]:
-    scene = sample_scene(desk.rng, desk.world)
-    made = sample_turns(scene, desk.rng, desk.language, desk.world.concepts, desk.world.styles, 4)
-    return [part for pair in zip(made.words, made.scenes, strict=True) for part in pair]
+    return [*map(_short, made.pictures), made.instruction, _short(made.after)]
 
 
 # --- reading -------------------------------------------------------------------------------------------------------------
 
 
-def _ask(desk: Desk) -> list[Content]:
+def _read(desk: Desk) -> list[Content]:
+    """A picture and its plan."""
+    snap = desk.world.snap if desk.rng.random() < 0.3 else 0
+    scene = _bare(sample_scene(desk.rng, replace(desk.world, snap=snap)))
+    return [scene, _short(scene)]
+
+
+def _answer(desk: Desk) -> list[Content]:
+    """A plan, a question about it, the answer."""
     scene = sample_scene(desk.rng, desk.world)
     question = sample_question(scene, desk.rng, desk.language)
-    return ["", scene, question.text, question.answer]
+    return [_short(scene), question.text, question.answer]
 
 
 DESCRIBE_EN = ("describe the picture", "what does the picture show?", "write a caption", "describe it")
 DESCRIBE_ZH = ("描述这张图", "说说画面内容", "给图片写一句说明", "描述一下")
-LIST_EN, LIST_ZH = ("write the plan of the picture", "where is everything?"), ("写出这张图的布局", "列出所有东西的位置")
 
 
 def _describe(desk: Desk) -> list[Content]:
-    """A caption of a picture, or its plan with all boxes."""
+    """A plan and a caption of its picture."""
     scene = sample_scene(desk.rng, desk.world)
-    if desk.rng.random() < 0.4:
-        return ["", scene, desk.rng.choice(LIST_EN if desk.language == "en" else LIST_ZH), plan.write(plan.to_plan(scene))]
     asked = desk.rng.choice(DESCRIBE_EN if desk.language == "en" else DESCRIBE_ZH)
-    return ["", scene, asked, caption(scene, desk.rng, desk.language, "medium")]
+    return [_short(scene), asked, caption(scene, desk.rng, desk.language, "short")]
 
 
 def _compare(desk: Desk) -> list[Content]:
     made = sample_comparison(desk.rng, desk.world, desk.language)
-    return ["", made.first, "", made.second, made.question.text, made.question.answer]
+    return [_short(made.first), _short(made.second), made.question.text, made.question.answer]
 
 
 # --- views and walks -------------------------------------------------------------------------------------------------------
@@ -307,24 +316,22 @@ def _walk(desk: Desk) -> list[Content] | None:
 
 # --- the table -----------------------------------------------------------------------------------------------------------
 
-_T = Words(24)
+_ASKED, _PLAN, _NEW = Words(40), Words(144), Words(144, learnt=True)
 TASKS: tuple[Task, ...] = (
-    Task("plan", (Words(320), DRAWN), "draw", _plan),
-    Task("without", (Words(40), DRAWN), "draw", _without),
-    Task("look", (Words(40), DRAWN), "draw", _look),
-    Task("think", (Words(40), Words(112, learnt=True), DRAWN), "think", _think),
-    Task("think long", (Words(112), Words(320, learnt=True), DRAWN), "think", _think_long),
-    Task("edit", (Words(40), SEEN, _T, DRAWN), "edit", _edit),
-    Task("relook", (_T, SEEN, _T, DRAWN), "edit", _relook),
-    Task("turns", (Words(40), BOTH, Words(32), BOTH, Words(32), BOTH, Words(32), DRAWN), "edit", _turns),
-    Task("mask", (Words(2), SEEN, Words(2), SEEN, Words(40), DRAWN), "mask", _mask),
-    Task("references", (Words(2), SEEN, Words(2), SEEN, Words(40), DRAWN), "references", _references),
-    Task("references three", (Words(2), SEEN, Words(2), SEEN, Words(2), SEEN, Words(40), DRAWN), "references", _references_three),
-    Task("ask", (Words(2), SEEN, _T, Words(16, learnt=True)), "ask", _ask),
-    Task("describe", (Words(2), SEEN, _T, Words(112, learnt=True)), "ask", _describe),
-    Task("compare", (Words(2), SEEN, Words(2), SEEN, _T, Words(24, learnt=True)), "ask", _compare),
-    Task("views", (Words(40), BOTH, _T, BOTH, _T, DRAWN), "views", _views),
-    Task("walk", (_T, BOTH, _T, BOTH, _T, DRAWN), "walk", _walk),
+    Task("paint", (PAINTED,), ("draw", "transparent"), _paint),
+    Task("look", (PAINTED,), ("draw",), _look),
+    Task("think", (Words(112), _NEW), ("think",), _think),
+    Task("think look", (Words(56), _NEW), ("think",), _think_look),
+    Task("rethink", (_PLAN, _ASKED, _NEW), ("edit",), _rethink),
+    Task("remask", (_PLAN, _ASKED, _NEW), ("mask",), _remask),
+    Task("combine", (_PLAN, _PLAN, _ASKED, _NEW), ("references",), _combine),
+    Task("combine three", (_PLAN, _PLAN, _PLAN, _ASKED, _NEW), ("references",), _combine_three),
+    Task("read", (SEEN, _NEW), (), _read),
+    Task("answer", (_PLAN, _ASKED, Words(24, learnt=True)), ("ask",), _answer),
+    Task("describe", (_PLAN, Words(16), Words(56, learnt=True)), ("ask",), _describe),
+    Task("compare", (_PLAN, _PLAN, _ASKED, Words(24, learnt=True)), ("ask",), _compare),
+    Task("views", (Words(40), BOTH, Words(24), BOTH, Words(24), DRAWN), ("views",), _views),
+    Task("walk", (Words(24), BOTH, Words(24), BOTH, Words(24), DRAWN), ("walk",), _walk),
 )
 BY_NAME = {task.name: task for task in TASKS}
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sayso.world import shorthand
+
 Box = tuple[float, float, float, float]
 MARGIN = 0.02  # of the canvas: what a person's brush goes beyond the thing
 
@@ -43,6 +45,14 @@ def border(kept: Box, width: int, height: int) -> np.ndarray:
 def picture(mask: np.ndarray) -> np.ndarray:
     """bool [H, W] → uint8 [H, W, 4]: opaque white where the picture may change, transparent elsewhere."""
     return np.where(mask[..., None], np.uint8(255), np.uint8(0)).repeat(4, axis=-1)
+
+
+def area_words(mask: np.ndarray) -> str:
+    """Where a mask, bool [H, W], lets the picture change, as the marks of its box in half percents."""
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    H, W = mask.shape
+    edges = (columns[0] / W, rows[0] / H, (columns[-1] + 1) / W, (rows[-1] + 1) / H)
+    return "".join(shorthand.mark(200 * edge) for edge in edges) + " "
 
 
 def reduced(mask: np.ndarray, width: int, height: int) -> np.ndarray:

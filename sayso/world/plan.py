@@ -6,7 +6,7 @@
     text "HELLO" slab 10 80 90 95 #222222
 
 Boxes are whole percents x0 y0 x1 y1 of the canvas. Backgrounds: `solid #f7d020`, `gradient #f00000 #0000f0 90`,
-`pattern dots #ffffff #2563eb`, `backdrop night 2`, `transparent`. Between quotes a backslash keeps the next character
+`pattern dots #ffffff #2563eb`, `backdrop night 2`, `transparent`; a look may follow: `transparent look watercolour`. Between quotes a backslash keeps the next character
 (\\" and \\\\), and \\n is a line break.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from sayso.errors import BadInput, Unknown
 from sayso.types import Plan, PlanItem, PlanText
-from sayso.world import art, fonts
+from sayso.world import art, fonts, looks
 from sayso.world.scene import (
     BACKDROP_VARIANTS,
     BACKDROPS,
@@ -105,7 +105,7 @@ def _box(scene: Scene, x: float, y: float, wide: float, high: float) -> tuple[in
 
 def write(plan: Plan) -> str:
     """The plan as text, one thing a line, without a line break at the end."""
-    lines = [f"canvas {plan.width}x{plan.height} {plan.background}"]
+    lines = [f"canvas {plan.width}x{plan.height} {plan.background}" + (f" look {plan.look}" if plan.look else "")]
     for item in plan.items:
         extra = [item.colour] if item.colour else []
         extra += ["flip"] if item.flip else []
@@ -184,8 +184,13 @@ def _canvas(words: list[tuple[str, bool]]) -> Plan:
     width, height = int(size.group(1)), int(size.group(2))
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise BadInput(f"canvas {width}x{height} is out of range; choose sides from 1 to {MAX_SIDE} pixels")
-    line = " ".join(word for word, _ in words[2:]).lower() or "transparent"
-    return Plan(width, height, background_line(background_of(line)))
+    rest = [word.lower() for word, _ in words[2:]]
+    look = ""
+    if "look" in rest:
+        if rest.index("look") != len(rest) - 2:
+            raise BadInput('a look is written at the end of the canvas line, for example: canvas 64x64 transparent look watercolour')
+        look, rest = looks.look(rest[-1]).name, rest[:-2]
+    return Plan(width, height, background_line(background_of(" ".join(rest) or "transparent")), look=look)
 
 
 def _item(words: list[tuple[str, bool]]) -> PlanItem:
@@ -268,3 +273,26 @@ def _measures(box: tuple[int, int, int, int], across: float, down: float) -> tup
     """Centre in fractions, width and height in shorter sides."""
     x0, y0, x1, y1 = (v / 100 for v in box)
     return (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) * across, (y1 - y0) * down
+
+
+# --- plan against plan -----------------------------------------------------------------------------------------------------
+
+def changed(before: Plan, after: Plan) -> tuple[tuple[float, float, float, float], ...] | None:
+    """Where the pictures of two plans of one canvas differ, as boxes in fractions; None where it is everywhere.
+
+    Raises BadInput or Unknown where a plan describes no scene.
+    """
+    if (before.background, before.look) != (after.background, after.look):
+        return None
+    from sayso.world import edits  # its wordings are loaded only where plans are compared
+
+    boxes: list[tuple[float, float, float, float]] = []
+    for mine, other in ((before, after), (after, before)):
+        scene = scene_of(mine)
+        for item, made in zip(mine.items, scene.items, strict=True):
+            if mine.items.count(item) != other.items.count(item):
+                boxes += edits.item_boxes(made, mine.width, mine.height)
+        for text, line in zip(mine.lettering, scene.lettering, strict=True):
+            if text not in other.lettering:
+                boxes += edits.lettering_boxes(line, mine.width, mine.height)
+    return tuple(dict.fromkeys(boxes))

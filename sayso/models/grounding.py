@@ -1,0 +1,62 @@
+"""Grounds to rows: what a plan says of each patch, added to the patch before the first layer of the draw expert.
+
+Axes: B pictures, T patches, K things a patch is told of, F measures of a thing, G of what lies behind, C model width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class GroundSpec:
+    """`things`: rows of the table of things, `manners`: of styles and fonts; `measures` F; `behind` G."""
+
+    things: int
+    manners: int
+    measures: int
+    behind: int
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """`what`, `manner` int64 [B, T, K] (0 in `what`: nothing), `measures` float32 [B, T, K, F], `behind` float32 [B, T, G]."""
+
+    what: Tensor
+    manner: Tensor
+    measures: Tensor
+    behind: Tensor
+
+    def to(self, device: torch.device) -> Ground:
+        return Ground(self.what.to(device), self.manner.to(device), self.measures.to(device), self.behind.to(device))
+
+    def pick(self, rows: Tensor) -> Ground:
+        """Those of these pictures, in that order."""
+        return Ground(self.what[rows], self.manner[rows], self.measures[rows], self.behind[rows])
+
+
+class Grounding(nn.Module):
+    """Each thing goes through one hidden layer of its own before they are summed, so that name and part can meet."""
+
+    def __init__(self, spec: GroundSpec, width: int):
+        super().__init__()
+        self.things = nn.Embedding(spec.things, 2 * width)
+        self.manners = nn.Embedding(spec.manners, 2 * width)
+        self.measures = nn.Linear(spec.measures, 2 * width)
+        self.thing_out = nn.Linear(2 * width, width, bias=False)
+        self.behind = nn.Linear(spec.behind, width)
+        self.behind_out = nn.Linear(width, width, bias=False)
+
+    def forward(self, ground: Ground, dtype: torch.dtype) -> Tensor:
+        """Rows [B, T, C]."""
+        tables = (self.things.weight, self.manners.weight, self.measures.weight, self.measures.bias)
+        things, manners, weight, bias = (x.to(dtype) for x in tables)
+        named = F.embedding(ground.what, things) + F.embedding(ground.manner, manners)  # [B, T, K, 2 C]
+        hidden = F.silu(named + F.linear(ground.measures.to(dtype), weight, bias))
+        hidden = (hidden * (ground.what > 0)[..., None]).sum(2)  # the product below is linear, so it may come after the sum
+        back = F.silu(F.linear(ground.behind.to(dtype), self.behind.weight.to(dtype), self.behind.bias.to(dtype)))
+        return F.linear(hidden, self.thing_out.weight.to(dtype)) + F.linear(back, self.behind_out.weight.to(dtype))

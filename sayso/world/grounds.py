@@ -1,0 +1,182 @@
+"""What a plan says of every patch of its canvas: which things reach into it, which part of them, and what lies behind.
+
+A model that is told this has nothing left to guess about where things go; its own plan tells it (GLIGEN, Li et al. 2023, grounds
+a diffusion model in boxes in the same spirit, through attention instead of patch by patch). Things are items and single
+characters of lettering. A patch is told of the THINGS ones that cover most of it, the uppermost first.
+
+Axes: B plans, T patches, K = THINGS, F = len of a thing's measures, G = len of the measures of what lies behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sayso.types import Plan
+from sayso.world import fonts, looks
+from sayso.world.layout import frame, spread
+from sayso.world.plan import scene_of
+from sayso.world.scene import BACKDROP_VARIANTS, BACKDROPS, BACKGROUND_KINDS, PATTERNS, STYLES, Background, Scene
+
+THINGS = 3
+NOTHING, STRANGER = 0, 1  # kinds of things: none, and one the model was not trained on
+MANNERS = STYLES + fonts.FONTS  # how a thing is drawn: an item's style, a character's font
+_WAVES = np.array((1.0, 2.0, 4.0, 8.0)) * np.pi
+MEASURES = 6 * len(_WAVES) + 1 + 3 + 4 + 1
+BEHIND = len(BACKGROUND_KINDS) + len(PATTERNS) + len(BACKDROPS) + BACKDROP_VARIANTS + 8 + len(looks.NAMES) + 4 * len(_WAVES)
+_NAMES = PATTERNS + BACKDROPS
+
+
+@dataclass(frozen=True)
+class Known:
+    """The things a model can be told of by name: concepts by slug and characters, in the order of its table."""
+
+    concepts: tuple[str, ...]
+    characters: str
+
+    @property
+    def count(self) -> int:
+        """Rows of the table: nothing, a stranger, the concepts, the characters."""
+        return 2 + len(self.concepts) + len(self.characters)
+
+
+@dataclass(frozen=True, eq=False)
+class Grounds:
+    """`what` int64 [B, T, K], rows of the table of things; `manner` int64 [B, T, K] of MANNERS; `measures` float32
+    [B, T, K, F]; `behind` float32 [B, T, G]."""
+
+    what: np.ndarray
+    manner: np.ndarray
+    measures: np.ndarray
+    behind: np.ndarray
+
+
+def characters() -> str:
+    """Every character of the world's fonts."""
+    return "".join(sorted(set().union(*(fonts.glyphs(font) for font in fonts.FONTS)) - {" "}))
+
+
+def grounds(plans: Sequence[Plan], known: Known, rows: int, columns: int) -> Grounds:
+    """The grounds of plans on rows × columns patches. Raises BadInput or Unknown where a plan describes no scene."""
+    table = _Table(known)
+    x, y = _centres(rows, columns)
+    made = [_of_scene(scene_of(p), table, rows, columns, x, y) for p in plans]
+    what, manner, measures = (np.stack(part) for part in zip(*made, strict=True))
+    return Grounds(what, manner, measures, np.stack([_behind(scene_of(p).background, p.look, x, y) for p in plans]))
+
+
+class _Table:
+    """Rows of the table of things by name."""
+
+    def __init__(self, known: Known):
+        self.concepts = {slug: 2 + i for i, slug in enumerate(known.concepts)}
+        self.characters = {c: 2 + len(known.concepts) + i for i, c in enumerate(known.characters)}
+
+
+def _centres(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of the patches' centres [T] in shorter sides of the canvas."""
+    short = min(rows, columns)
+    y, x = np.meshgrid((np.arange(rows) + 0.5) / short, (np.arange(columns) + 0.5) / short, indexing="ij")
+    return x.ravel(), y.ravel()
+
+
+def _listed(scene: Scene, table: _Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The scene's things in the order they are drawn: (what [N], manner [N], [N, 12]).
+
+    The twelve: centre x, y, side, upright reach across and down (halves), sine and cosine of the turn, facing, whether tinted, tint.
+    """
+    w, h = frame(scene.width, scene.height)
+    what, manner, rest = [], [], []
+    for item in scene.items:
+        turn, half = np.deg2rad(item.turn), item.size * spread(item.turn) / 2
+        what.append(table.concepts.get(item.concept, STRANGER))
+        manner.append(MANNERS.index(item.style))
+        facing = -1.0 if item.flip else 1.0
+        rest.append((item.x * w, item.y * h, item.size, half, half, np.sin(turn), np.cos(turn), facing, *_rgb(item.tint)))
+    for line in scene.lettering:
+        em, pen = line.height, line.x * w - fonts.width(line.font, line.text) * line.height / 2
+        for char in line.text:
+            wide = fonts.width(line.font, char) * em
+            if char != " ":
+                what.append(table.characters.get(char, STRANGER))
+                manner.append(MANNERS.index(line.font))
+                rest.append((pen + wide / 2, line.y * h, em, 0.6 * wide, 0.6 * em, 0.0, 1.0, 1.0, *_rgb(line.colour)))
+            pen += wide
+    return np.array(what, np.int64), np.array(manner, np.int64), np.array(rest, np.float64).reshape(len(what), 12)
+
+
+def _rgb(colour: str | None) -> tuple[float, float, float, float]:
+    """(whether there is one, red, green, blue in −1..1)."""
+    if colour is None:
+        return 0.0, 0.0, 0.0, 0.0
+    return 1.0, *(int(colour[i : i + 2], 16) / 127.5 - 1 for i in (1, 3, 5))  # type: ignore[return-value]
+
+
+def _of_scene(
+    scene: Scene, table: _Table, rows: int, columns: int, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """what [T, K], manner [T, K], measures [T, K, F] of one scene."""
+    T, K = rows * columns, THINGS
+    what, manner = np.zeros((T, K), np.int64), np.zeros((T, K), np.int64)
+    measures = np.zeros((T, K, MEASURES), np.float32)
+    kinds, manners, things = _listed(scene, table)
+    N = len(kinds)
+    if not N:
+        return what, manner, measures
+    half = 0.5 / min(rows, columns)
+    cx, cy, across, down = (things[:, i, None] for i in (0, 1, 3, 4))
+    wide = np.minimum(x + half, cx + across) - np.maximum(x - half, cx - across)  # [N, T]
+    high = np.minimum(y + half, cy + down) - np.maximum(y - half, cy - down)
+    cover = np.where((wide > 1e-6) & (high > 1e-6), wide * high, 0.0)
+    # The K that cover most, then the uppermost first; things that do not reach into the patch count as beneath all.
+    most = np.argsort(-cover, axis=0, kind="stable")[:K]
+    reach = np.take_along_axis(cover, most, 0) > 0
+    most = np.where(reach, most, -1)
+    most = -np.sort(-most, axis=0)
+    nth, patch = np.nonzero(most >= 0)
+    thing = most[nth, patch]
+    what[patch, nth], manner[patch, nth] = kinds[thing], manners[thing]
+    measures[patch, nth] = _measures(things[thing], x[patch], y[patch], min(rows, columns), nth)
+    return what, manner, measures
+
+
+def _measures(things: np.ndarray, x: np.ndarray, y: np.ndarray, parts: int, nth: np.ndarray) -> np.ndarray:
+    """[M, F]: which part of each thing [M, 12] lies at x, y [M], how large it is in patches, its facing, turn and tint."""
+    side, sine, cosine, facing = things[:, 2], things[:, 5], things[:, 6], things[:, 7]
+    du, dv = (x - things[:, 0]) / side, (y - things[:, 1]) / side
+    u, v = facing * (cosine * du + sine * dv), cosine * dv - sine * du
+    large = np.log2(np.maximum(side * parts, 0.05))
+    return np.concatenate(
+        (_waves(u), _waves(v), large[:, None], _waves(large), np.stack((facing, sine, cosine), 1), things[:, 8:],
+         (nth == 0)[:, None]), axis=1)
+
+
+def _waves(x: np.ndarray) -> np.ndarray:
+    """[M] → [M, 2 · len(_WAVES)]: sines, then cosines."""
+    angles = np.clip(x, -2, 4)[:, None] * _WAVES
+    return np.concatenate((np.sin(angles), np.cos(angles)), axis=1)
+
+
+def _behind(background: Background, look: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """[T, G]: the background and the look, the same for every patch, and the patch's place."""
+    sort = np.zeros(BEHIND - 4 * len(_WAVES), np.float32)
+    at = BACKGROUND_KINDS.index(background.kind)
+    sort[at] = 1
+    at = len(BACKGROUND_KINDS)
+    if background.name:
+        sort[at + _NAMES.index(background.name)] = 1
+    at += len(_NAMES)
+    if background.kind == "backdrop":
+        sort[at + background.variant] = 1
+    at += BACKDROP_VARIANTS
+    for k, colour in enumerate(background.colours[:2]):
+        sort[at + 3 * k : at + 3 * k + 3] = _rgb(colour)[1:]
+    at += 6
+    if background.kind == "gradient":
+        sort[at : at + 2] = np.sin(np.deg2rad(background.angle)), np.cos(np.deg2rad(background.angle))
+    at += 2
+    if look:
+        sort[at + looks.NAMES.index(look)] = 1
+    return np.concatenate((np.broadcast_to(sort, (len(x), len(sort))), _waves(x), _waves(y)), axis=1).astype(np.float32)
