@@ -115,7 +115,7 @@ class Gate:
         origin = event.picture.origin
         settings = {"steps": ask.steps, "guidance": ask.guidance, "style": ask.style, "background": ask.background, "finish": ask.finish}
         settings["mask"] = None if ask.mask is None else True
-        apart = ("engine", "weights", "seed")  # they have places of their own
+        apart = ("engine", "weights", "seed", "plan")  # they have places of their own; a plan says what the prompt says
         given = {name: value for name, value in {**settings, **origin}.items() if value is not None and name not in apart}
         prompt = "\n".join(part.text for message in ask.messages for part in message.parts if isinstance(part, Text))
         action: Literal["created", "edited"] = "edited" if self.parents else "created"

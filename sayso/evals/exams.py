@@ -73,8 +73,17 @@ class Room:
         return sample_scene(rng, replace(self.world, kinds=tuple((k, 1.0) for k in kinds), split="held-out"))
 
     def draw(self, messages: Sequence[Message], index: int, **more: object) -> np.ndarray:
+        return self.drawn(messages, index, **more).pixels
+
+    def drawn(self, messages: Sequence[Message], index: int, **more: object) -> Picture:
+        """The picture with its origin. Raises CannotDo where the engine drew none."""
         ask = Ask(tuple(messages), seed=self.seed + index, steps=self.steps, guidance=self.guidance, **more)  # type: ignore[arg-type]
-        return next(e.picture.pixels for e in self.engine.respond(ask) if isinstance(e, Drew))
+        said = ""
+        for event in self.engine.respond(ask):
+            if isinstance(event, Drew):
+                return event.picture
+            said = event.text if isinstance(event, Said) else said
+        raise CannotDo(said or "no picture came; ask in other words")
 
     def answer(self, messages: Sequence[Message], index: int) -> str:
         ask = Ask(tuple(messages), want="text", seed=self.seed + index)
@@ -98,8 +107,8 @@ def user(*parts: str | np.ndarray) -> Message:
     return Message("user", tuple(_part(p) for p in parts))
 
 
-def drawn(pixels: np.ndarray) -> Message:
-    return Message("assistant", (Picture(pixels),))
+def drawn(picture: Picture | np.ndarray) -> Message:
+    return Message("assistant", (picture if isinstance(picture, Picture) else Picture(picture),))
 
 
 def _part(part: str | np.ndarray) -> Part:
@@ -195,12 +204,12 @@ def _eighth(room: Room, index: int) -> Outcome:
         )
     )
     messages: list[Message] = []
-    pixels = np.zeros((0, 0, 4), np.uint8)
+    picture = Picture(np.zeros((1, 1, 4), np.uint8))
     for words in made.words:
-        pixels = room.draw([*messages, user(words)], index)
-        messages += [user(words), drawn(pixels)]
-    verdict = room.judge.check(pixels, made.scenes[-1], _facts(made.scenes[-1], "background"))
-    return Outcome(" → ".join(made.words), pixels, bool(verdict), verdict.score, verdict.reasons)
+        picture = room.drawn([*messages, user(words)], index)
+        messages += [user(words), drawn(picture)]
+    verdict = room.judge.check(picture.pixels, made.scenes[-1], _facts(made.scenes[-1], "background"))
+    return Outcome(" → ".join(made.words), picture.pixels, bool(verdict), verdict.score, verdict.reasons)
 
 
 def _reference(room: Room, index: int) -> Outcome:
@@ -262,22 +271,22 @@ def _comparison(room: Room, index: int) -> Outcome:
 # --- drawing -------------------------------------------------------------------------------------------------------------
 
 
-def _prompted(room: Room, name: str, index: int, think: bool) -> Outcome:
+def _prompted(room: Room, index: int, options: dict[str, object]) -> Outcome:
     """The same crowded and counted prompts with and without a plan."""
     rng = room.rng("plans", index)
     scene = room.scene(rng, ("count", "several", "grid")[index % 3])
     prompt = caption(scene, rng, _language(rng), "short")
-    pixels = room.draw([user(prompt)], index, think=think)
+    pixels = room.draw([user(prompt)], index, options=options)
     verdict = room.judge.check(pixels, scene, ("grid",) if scene.grid else ("concept", "count"))
     return Outcome(prompt, pixels, bool(verdict), verdict.score, verdict.reasons)
 
 
 def _without_plan(room: Room, index: int) -> Outcome:
-    return _prompted(room, "without a plan", index, False)
+    return _prompted(room, index, {"plan": ""})
 
 
 def _with_plan(room: Room, index: int) -> Outcome:
-    return _prompted(room, "with a plan", index, True)
+    return _prompted(room, index, {})
 
 
 def _negation(room: Room, index: int) -> Outcome:

@@ -82,6 +82,14 @@ class Pictures:
             found = library.file(tx, owner, name) if name.startswith("file-") else library.picture(tx, owner, name)
             return found.blob, found.media_type
 
+    def plan(self, owner: str, name: str) -> dict[str, object]:
+        """The plan that a picture was drawn after, as its origin; nothing where it had none."""
+        if name.startswith("file-"):
+            return {}
+        with self.shelf.db.read() as tx:
+            found = library.picture(tx, owner, name).settings.get("plan")
+        return {} if found is None else {"plan": found}
+
     def data(self, owner: str, name: str) -> bytes:
         return self.shelf.blobs.get(self.blob(owner, name)[0])
 
@@ -91,14 +99,14 @@ class Pictures:
         with self._lock:
             if blob in self._kept:
                 self._kept.move_to_end(blob)
-                return self._kept[blob]
+                return Picture(self._kept[blob].pixels, self.plan(owner, name))
         picture = encode.decode(self.shelf.blobs.get(blob))
         picture.pixels.flags.writeable = False
         with self._lock:
             self._kept[blob] = picture
             while len(self._kept) > DECODED:
                 self._kept.popitem(last=False)
-        return picture
+        return Picture(picture.pixels, self.plan(owner, name))
 
     def forget(self) -> None:
         """Nothing stays in memory; called after a deletion."""
@@ -389,8 +397,11 @@ class Render:
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
             self._hold(tx, work)
             row = stored(sealed, blob, picture, record, job.owner, job.pictures[index], work.direction.pictures)
+            followed = event.picture.origin.get("plan")  # so that the next turn need not read it off the pixels
+            same = picture.width * event.picture.height == picture.height * event.picture.width
             row = replace(
                 row,
+                settings=dict(row.settings) | ({"plan": followed} if followed and same else {}),
                 prompt=text,
                 revised_prompt=work.direction.revised,
                 job=job.id,
