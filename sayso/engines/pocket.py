@@ -6,7 +6,7 @@ not know is drawn as best they can and said so.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -192,7 +192,7 @@ class PocketEngine:
 
     def _together(self, orders: list[Order]) -> Iterator[tuple[int, Event]]:
         for place, order in enumerate(orders):
-            for remark in self.remarks(order.talk.prompt):
+            for remark in self._remarks(order.talk):
                 yield place, Said(remark)
         wanted = [(place, i) for place, order in enumerate(orders) for i in range(order.ask.count)]
         for start in range(0, len(wanted), BATCH):
@@ -262,7 +262,7 @@ class PocketEngine:
     def _edited(self, order: Order) -> Iterator[Event]:
         """The last picture changed as it is told to, or one made of several: a plan is changed, and what differs is painted."""
         ask, talk, canvas, how = order.ask, order.talk, order.canvas, order.how
-        for remark in self.remarks(talk.prompt):
+        for remark in self._remarks(talk):
             yield Said(remark)
         for i in range(ask.count):
             seed = (ask.seed + i) % 2**63
@@ -387,10 +387,14 @@ class PocketEngine:
             raise BadInput(f"a picture of {width}x{height} is too long for this model; cut it to an aspect between 5:12 and 12:5")
         return Canvas(*patches(across, down, self.canvas.tokens), width, height)
 
-    def remarks(self, prompt: str) -> list[str]:
-        """What the model does not know or cannot take in of a prompt, in plain sentences."""
-        found = lexicon.mentions(prompt)
-        strange = sorted({m.slug for m in found} - self.concepts)
+    def _remarks(self, talk: Talk) -> list[str]:
+        """Remarks on the prompt, and on the things of the person's own plan."""
+        planned = {item.name for item in plan.read(talk.plan).items} if talk.plan else set()
+        return self.remarks(talk.prompt, planned)
+
+    def remarks(self, prompt: str, planned: Collection[str] = ()) -> list[str]:
+        """What the model does not know or cannot take in of a prompt and of planned concepts, in plain sentences."""
+        strange = sorted({*(m.slug for m in lexicon.mentions(prompt)), *planned} - self.concepts)
         out = [f'this model was not trained on "{art.concept(s).en[0]}"; it is drawn as best it can' for s in strange[:8]]
         if unknown := [word for word in lexicon.unknown_words(prompt) if not familiar(word, self.abilities, self.looks)]:
             listed = ", ".join(f'"{w}"' for w in unknown[:8])
