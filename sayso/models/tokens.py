@@ -20,7 +20,7 @@ SPECIAL = (PAD, BEGIN, END)
 # Never merged with their neighbours: digits (boxes and hex codes are spelt) and the Chinese particles and measure words
 # that would otherwise glue to nouns and colours, so that one noun is one piece wherever it stands.
 _APART = r"\d|[的在一二两三四五六七八九十是有和与着，。：；、“”只个条辆头匹本座棵朵张架把顶颗块片支艘件幅]"
-_QUOTED = re.compile(r'("[^"]*"|“[^”]*”|「[^」]*」|‘[^’]*’)')
+_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*"|“[^”]*”|「[^」]*」|‘[^’]*’)')
 
 
 def fold(text: str) -> str:

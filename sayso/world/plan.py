@@ -84,19 +84,19 @@ def to_plan(scene: Scene) -> Plan:
     items = []
     for item in scene.items:
         turn = round(item.turn) % 360
-        box = _box(scene, item.x, item.y, item.size, item.size)
+        box = boxed(scene.width, scene.height, item.x, item.y, item.size, item.size)
         items.append(PlanItem(item.concept, box, item.style, item.tint, item.flip, turn))
     lines = []
     for line in scene.lettering:
         wide = fonts.width(line.font, line.text) * line.height
-        lines.append(PlanText(line.text, _box(scene, line.x, line.y, wide, line.height), line.font, line.colour))
+        lines.append(PlanText(line.text, boxed(scene.width, scene.height, line.x, line.y, wide, line.height), line.font, line.colour))
     return Plan(scene.width, scene.height, background_line(scene.background), tuple(items), tuple(lines))
 
 
-def _box(scene: Scene, x: float, y: float, wide: float, high: float) -> tuple[int, int, int, int]:
-    """Whole percents of a box centred on x, y; `wide` and `high` are fractions of the shorter side."""
-    short = min(scene.width, scene.height)
-    half_w, half_h = wide * short / scene.width / 2, high * short / scene.height / 2
+def boxed(width: int, height: int, x: float, y: float, wide: float, high: float) -> tuple[int, int, int, int]:
+    """Whole percents of a box centred on x, y on a width x height canvas; `wide` and `high` are fractions of the shorter side."""
+    short = min(width, height)
+    half_w, half_h = wide * short / width / 2, high * short / height / 2
     edges = [round(100 * v) for v in (x - half_w, y - half_h, x + half_w, y + half_h)]
     x0, y0, x1, y1 = (min(max(v, LOWEST), HIGHEST) for v in edges)
     x0, y0 = min(x0, HIGHEST - 1), min(y0, HIGHEST - 1)
@@ -289,10 +289,17 @@ def changed(before: Plan, after: Plan) -> tuple[tuple[float, float, float, float
     boxes: list[tuple[float, float, float, float]] = []
     for mine, other in ((before, after), (after, before)):
         scene = scene_of(mine)
-        for item, made in zip(mine.items, scene.items, strict=True):
-            if mine.items.count(item) != other.items.count(item):
-                boxes += edits.item_boxes(made, mine.width, mine.height)
-        for text, line in zip(mine.lettering, scene.lettering, strict=True):
-            if text not in other.lettering:
-                boxes += edits.lettering_boxes(line, mine.width, mine.height)
+        for k in _differing(mine.items, other.items):
+            boxes += edits.item_boxes(scene.items[k], mine.width, mine.height)
+        for k in _differing(mine.lettering, other.lettering):
+            boxes += edits.lettering_boxes(scene.lettering[k], mine.width, mine.height)
     return tuple(dict.fromkeys(boxes))
+
+
+def _differing(mine: tuple[Any, ...], other: tuple[Any, ...]) -> list[int]:
+    """Places in `mine` of what `other` has not as often, and of what lies there in another order, which shows where things overlap."""
+    kept = [k for k, part in enumerate(mine) if mine.count(part) == other.count(part)]
+    theirs = [part for part in other if mine.count(part) == other.count(part)]
+    moved = [n for n, (k, part) in enumerate(zip(kept, theirs, strict=True)) if mine[k] != part]
+    still = {k for n, k in enumerate(kept) if not moved or not moved[0] <= n <= moved[-1]}
+    return [k for k in range(len(mine)) if k not in still]

@@ -11,12 +11,13 @@ become pieces of the vocabulary is from Pix2Seq (Chen et al. 2021).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import cast
 
 from sayso.errors import BadInput
-from sayso.types import Plan
+from sayso.types import Plan, PlanItem, PlanText
 from sayso.world import art, colours, fonts, looks
-from sayso.world.plan import background_of, scene_of, to_plan
+from sayso.world.plan import MAX_LETTERING, MAX_TEXT, background_of, boxed, scene_of, to_plan
 from sayso.world.scene import BACKDROP_VARIANTS, MAX_ITEMS, STYLES, Background, Item, Lettering, Scene, Style
 
 COUNT = 201  # marks, for the numbers 0 to 200
@@ -56,16 +57,33 @@ def write(plan: Plan) -> str:
     """The plan in shorthand. Raises BadInput or Unknown where it describes no scene."""
     scene = scene_of(plan)
     lines = [_behind(scene.background) + (f" look {plan.look}" if plan.look else "")]
-    for item, box in zip(scene.items, (i.box for i in plan.items), strict=True):
+    for item, part in zip(scene.items, plan.items, strict=True):
         extra = f" {_colour(item.tint)}" if item.tint else ""
         extra += " flip" * item.flip + (f" turn{mark(item.turn % 360 / 2)}" if item.turn else "")
         name = item.concept.replace("-", " ")
-        lines.append(f"{name} {item.style}{mark(box[0] + box[2])}{mark(box[1] + box[3])}{mark(100 * item.size)}{extra}")
-    for line, box in zip(scene.lettering, (t.box for t in plan.lettering), strict=True):
+        lines.append(f"{name} {item.style}{_place(plan, part, item.size)}{extra}")
+    for line, text in zip(scene.lettering, plan.lettering, strict=True):
         said = line.text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\n")
-        at = f"{mark(box[0] + box[2])}{mark(box[1] + box[3])}{mark(100 * line.height)}"
-        lines.append(f'"{said}" {line.font}{at} {_colour(line.colour)}')
+        lines.append(f'"{said}" {line.font}{_place(plan, text, line.height)} {_colour(line.colour)}')
     return "; ".join(lines)
+
+
+def _place(plan: Plan, part: PlanItem | PlanText, side: float) -> str:
+    """The marks of a thing's centre and side. A box in whole percents is that of several sides: one is written that leads back to it."""
+    x, y = (mark(part.box[i] + part.box[i + 2]) for i in (0, 1))
+    wide = fonts.width(part.font, part.text) if isinstance(part, PlanText) else 1.0
+
+    def leads_back(n: int) -> bool:
+        return boxed(plan.width, plan.height, _number(x) / 200, _number(y) / 200, wide * n / 100, n / 100) == part.box
+
+    return x + y + mark(next(filter(leads_back, _near(plan, part, side)), 100 * side))
+
+
+def _near(plan: Plan, part: PlanItem | PlanText, side: float) -> Iterator[int]:
+    """Sides in percents that a box could be meant for: near the one it is read as, and near its height."""
+    high = (part.box[3] - part.box[1]) * plan.height / min(plan.width, plan.height)
+    for middle in (100 * side, high):
+        yield from (n for off in (0, 1, -1, 2, -2, 3, -3) if 0 < (n := round(middle) + off) < COUNT)
 
 
 def _colour(hexed: str) -> str:
@@ -98,6 +116,8 @@ def read(text: str, width: int, height: int) -> Plan:
             raise BadInput(f'"{legible(line)}" is neither a thing nor lettering in shorthand; write the plan anew')
     if len(items) > MAX_ITEMS:
         raise BadInput(f"there are {len(items)} things in the shorthand; at most {MAX_ITEMS} can be drawn")
+    if len(lettering) > MAX_LETTERING:
+        raise BadInput(f"there are {len(lettering)} letterings in the shorthand; at most {MAX_LETTERING} can be drawn")
     plan = to_plan(Scene(width, height, _background(first), tuple(items), tuple(lettering)))
     return Plan(width, height, plan.background, plan.items, plan.lettering, look)
 
@@ -123,6 +143,8 @@ def _line(found: re.Match[str]) -> Lettering:
     text = re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], said)
     if not text.strip() or not fonts.covers(font, text):
         raise BadInput(f'the font "{font}" cannot write "{text}"; choose other words or another font')
+    if len(text) > MAX_TEXT:
+        raise BadInput(f"the lettering has {len(text)} characters; at most {MAX_TEXT} fit one lettering")
     return Lettering(text, font, _number(x) / 200, _number(y) / 200, max(_number(em), 1) / 100, _hex(colour))
 
 
