@@ -5,8 +5,9 @@ Axes: B samples of one task, U pieces of one text, T patches, C values of a patc
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -47,9 +48,9 @@ class Script:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Samples of one task: per text of its layout a script, per picture B of them, and the grounds of what is painted."""
+    """Samples of one layout: per text of it a script, per picture B of them, and the grounds of what is painted."""
 
-    task: str
+    layout: Layout
     scripts: tuple[Script, ...]
     pictures: tuple[tuple[Image, ...], ...]
     grounds: Grounds | None
@@ -151,7 +152,7 @@ def draft_group(
     known = Known(world.concepts, characters())
     ground = grounds(plans, known, size[1] // patch, size[0] // patch) if plans else None
     pictures = zip(*[[p.image if isinstance(p, Painting) else p for p in row] for row in shots], strict=True)
-    return Group(task.name, tuple(scripts), tuple(pictures), ground)
+    return Group(task.layout, tuple(scripts), tuple(pictures), ground)
 
 
 def draft(
@@ -167,7 +168,28 @@ def draft(
         drawn += others.pop(name)
     pixels = (columns * config.patch, rows * config.patch)
     groups = tuple(draft_group(BY_NAME[name], config.seed, step, design, pieces, n, pixels, config.patch, reel) for name, n in others.items())
-    return Mixed(stream.draft(config.seed, step, design, mix, pieces, drawn) if drawn else [], groups)
+    return Mixed(stream.draft(config.seed, step, design, mix, pieces, drawn) if drawn else [], together(groups, pieces.pad))
+
+
+SHELVES = (0.0, 0.45, 0.75, 0.92, 1.0)  # shares of the texts, sorted by length, at which a group of another width begins
+
+
+def together(groups: Sequence[Group], pad: int) -> tuple[Group, ...]:
+    """The groups, with all that are nothing but one text each put into a few groups by length."""
+    texts = [g for g in groups if len(g.scripts) == 1 and not g.pictures]
+    lines = [(s.ids[b, :n], s.learnt[b, :n]) for g in texts for s in g.scripts for b, n in enumerate(s.lengths)]
+    lines.sort(key=lambda line: len(line[0]))
+    edges = [round(share * len(lines)) for share in SHELVES]
+    shelves = [lines[a:b] for a, b in itertools.pairwise(edges) if b > a]
+    packed = []
+    for shelf in shelves:
+        width = -(-len(shelf[-1][0]) // 16) * 16
+        ids, learnt = np.full((len(shelf), width), pad, dtype=np.int64), np.zeros((len(shelf), width), dtype=bool)
+        for b, (line, mine) in enumerate(shelf):
+            ids[b, : len(line)], learnt[b, : len(line)] = line, mine
+        lengths = np.array([len(line) for line, _ in shelf], dtype=np.int64)
+        packed.append(Group((Words(width, learnt=True),), (Script(ids, lengths, learnt),), (), None))
+    return (*(g for g in groups if g not in texts), *packed)
 
 
 _reel: Reel | None = None
@@ -210,25 +232,24 @@ class Ready:
 def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, columns: int, foreground: float) -> Ready:
     """Draws a group's scenes on the atlas' device. What differs from the picture before weighs as much as the foreground."""
     device = atlas.device
-    task = BY_NAME[group.task]
     patches: list[Tensor] = []
     weights: list[Tensor] = []
     labels = None
     for k, pictures in enumerate(group.pictures):
         tokens, cover = _patches(pictures, atlas, patch, rows, columns)
-        if k and task.layout[-1] == DRAWN:
+        if k and group.layout[-1] == DRAWN:
             differs = ((tokens - patches[-1]).abs().amax(-1) > 0.06).float()
             cover = torch.maximum(cover, differs)
         weight = 1 + foreground * cover
         patches.append(tokens)
         weights.append(weight / weight.mean())
         scenes = [p for p in pictures if isinstance(p, Scene)]
-        if task.layout[0] == SEEN and len(scenes) == len(pictures):
+        if group.layout[0] == SEEN and len(scenes) == len(pictures):
             labels = label(scenes, world, rows, columns).to(device)
     scripts = [(torch.from_numpy(s.ids).to(device), torch.from_numpy(s.lengths).to(device), torch.from_numpy(s.learnt).to(device))
                for s in group.scripts]
     ground = None if group.grounds is None else ground_of(group.grounds).to(device)
-    return Ready(task.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), ground, labels)
+    return Ready(group.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), ground, labels)
 
 
 def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
