@@ -76,7 +76,7 @@ def taught() -> PocketEngine:
     optimiser, where = Optimiser(model), patch_coordinates(8, 8)
     ground = of_plans(plans, engine.known, 8, 8, torch.device("cpu"))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
-    steps = 260
+    steps = 140
     for step in range(steps):
         out = model.read(ids, None, None, torch.zeros(len(ids)), torch.float32)
         loss = text_loss(model, out.understand, ids, learnt)

@@ -150,7 +150,7 @@ def _lesson(args: argparse.Namespace, device: torch.device) -> tuple[Lesson, dic
 
     from sayso.engines import pocket
     from sayso.engines.header import facts
-    from sayso.errors import BadInput
+    from sayso.errors import BadInput, CannotDo
     from sayso.training.config import MIXES
     from sayso.training.distil import DistilConfig, student_of
     from sayso.world import atlas as atlases
@@ -159,6 +159,8 @@ def _lesson(args: argparse.Namespace, device: torch.device) -> tuple[Lesson, dic
     found = facts(args.weights)
     if found.get("strides"):
         raise BadInput(f"{args.weights} is a student already; give the weights that it was made from")
+    if found.get("characters"):
+        raise CannotDo(f"{args.weights} paints plans, in four steps and without guidance as it is; give weights of sayso train --tasks draw")
     gpu = device.type == "cuda"
     engine = pocket.load(str(device), args.weights)
     dtype = torch.bfloat16 if gpu or engine.dtype == torch.bfloat16 else torch.float32

@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tasks",
         default=None,
         metavar="MENU",
-        help='what is trained: "draw" (default), "all", or shares such as draw=0.6,edit=0.2,ask=0.2',
+        help='what is trained: "all" (default; plans are written, read, changed and painted), "draw" (pictures from captions alone), '
+        "or shares such as paint=0.6,think=0.2,rethink=0.2",
     )
     parser.add_argument("--batch", type=int, default=None, help="pictures a step at 64 tokens (default: 128 on a CPU, 2048 on a GPU)")
     parser.add_argument("--seed", type=int, default=None, help="of weights, scenes and noise (default: 0)")
@@ -112,7 +113,7 @@ def shares(text: str) -> tuple[tuple[str, float], ...]:
         except ValueError:
             value = -1.0
         if not 0 < value <= 1000:
-            raise BadInput(f'--tasks "{part}" needs a share above 0; write for example draw=0.6,edit=0.2,ask=0.2')
+            raise BadInput(f'--tasks "{part}" needs a share above 0; write for example paint=0.6,think=0.2,rethink=0.2')
         out.append((name, value))
     return tuple(out)
 
@@ -128,8 +129,9 @@ def _make(folder: Path) -> None:
 
 def _begun(args: argparse.Namespace, device: torch.device) -> Run:
     """The run in --out to go on with, or a new one of the options and the device's defaults."""
+    from sayso.errors import BadInput
     from sayso.training import corpus, loop
-    from sayso.training.config import planned
+    from sayso.training.config import MENU, planned
 
     gpu = device.type == "cuda"
 
@@ -152,8 +154,9 @@ def _begun(args: argparse.Namespace, device: torch.device) -> Run:
             seed=args.seed or 0,
             aspects=True,
         )
-        if args.tasks is not None:
-            config = replace(config, tasks=shares(args.tasks), reel=(400, 240) if gpu else config.reel)
+        config = replace(config, tasks=shares(args.tasks or MENU), reel=(400, 240) if gpu else config.reel)
+        if (least := min(s.batch for s in config.stages)) < 2 * len(config.tasks):
+            raise BadInput(f"a step of {least} pictures is too small for {len(config.tasks)} tasks; choose a larger --batch or fewer --tasks")
         if args.start is not None:
             current = loop.begin_from(args.out, config, args.start, device)
         else:
