@@ -12,6 +12,7 @@ import torch
 from conftest import Ran
 
 from sayso.engines import header, pocket
+from sayso.engines.ground import spec_of
 from sayso.errors import BadInput
 from sayso.models import flow, tokens
 from sayso.models.specs import CanvasSpec
@@ -26,8 +27,9 @@ from sayso.training.distil_run import Lesson, batches_of, follow
 from sayso.training.polish import Heads, heads_loss, polish_losses, scores
 from sayso.training.stream import Batch
 from sayso.types import Ask, Drew, Message, Step, Text
-from sayso.world import art
+from sayso.world import art, shorthand
 from sayso.world import atlas as atlases
+from sayso.world.grounds import Known, characters
 from sayso.world.sampler import FIRST_LIGHT
 
 WORLD = replace(FIRST_LIGHT, concepts=art.CORE[:12])
@@ -224,6 +226,21 @@ def test_the_command_makes_weights_that_say_how_to_be_used(pieces: Pieces, sayso
     again = sayso("distil", "--weights", "student/model.safetensors", "--out", "more", "--device", "cpu")
     assert again.code == 2 and "a student already" in again.err and not (tmp_path / "more").exists()
     assert sayso(*words, "--out", "x", "--guidance", "0").code == 2
+
+
+def test_weights_that_paint_plans_are_refused_before_any_work(pieces: Pieces, sayso: Callable[..., Ran], tmp_path: Path) -> None:
+    """They take four steps without guidance as they are. Weights of --tasks draw are the command's own (above)."""
+    more = pieces.with_marks(shorthand.MARKS)
+    known = Known(art.CORE[:12], characters())
+    model = UnifiedModel(pocket_spec(2, more.size, 8), grounds=spec_of(known))
+    state.export(
+        tmp_path / "plans.safetensors", model.spec, CanvasSpec(8, 64), more, dict(model.state_dict()), known.concepts, ("flat",),
+        {"depth": 2}, ["draw", "think", "transparent"], [], characters=known.characters,
+    )
+    assert pocket.load("cpu", tmp_path / "plans.safetensors").known == known
+    ran = sayso("distil", "--weights", "plans.safetensors", "--out", "student", "--device", "cpu")
+    assert ran.code == 2 and "paints plans" in ran.err and "--tasks draw" in ran.err and ran.err.count("\n") == 1 and ran.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["plans.safetensors"]
 
 
 def test_limits_name_the_value() -> None:

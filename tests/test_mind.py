@@ -72,7 +72,7 @@ def taught() -> PocketEngine:
     seen = [A_FOX, AN_APPLE, BOTH, BLUE_FOX]
     shown = torch.stack([engine._patches(engine._small(Picture(exact(p)), engine._canvas(ask(), said_of("x")), True)) for p in seen])
     read, read_learnt = padded(pieces, [([], short(p)) for p in seen])
-    plans, clean = some_plans(48)
+    plans, clean = some_plans(24)
     optimiser, where = Optimiser(model), patch_coordinates(8, 8)
     ground = of_plans(plans, engine.known, 8, 8, torch.device("cpu"))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
@@ -83,11 +83,10 @@ def taught() -> PocketEngine:
         cache = model.show(shown, where, torch.zeros(len(shown)), None)
         out = model.read(read, None, cache, torch.ones(len(shown)), torch.float32)
         loss = loss + text_loss(model, out.understand, read, read_learnt)
-        mine = torch.randperm(len(plans), generator=generator)[:16]
-        t = torch.rand(16, generator=generator).sqrt()
-        z = flow.mix(clean[mine], torch.randn(clean[mine].shape, generator=generator), t)
-        x_hat = model.predict(z, t, where, torch.zeros(16), None, None, ground.pick(mine))
-        (loss + 4 * (x_hat - clean[mine]).square().mean()).backward()
+        t = torch.rand(len(plans), generator=generator).sqrt()
+        z = flow.mix(clean, torch.randn(clean.shape, generator=generator), t)
+        x_hat = model.predict(z, t, where, torch.zeros(len(plans)), None, None, ground)
+        (loss + 10 * (x_hat - clean).square().mean()).backward()
         rate = min(1.0, 2 * (1 - step / steps))
         optimiser.step(0.03 * rate, 0.006 * rate)
     model.eval().requires_grad_(False)
@@ -254,7 +253,7 @@ def test_a_plan_that_describes_another_picture_is_believed(engine: PocketEngine)
 
 def test_what_changes_nothing_is_said(engine: PocketEngine) -> None:
     events = list(engine.respond(edits(Picture(exact(A_FOX)), "leave it")))
-    assert [type(e) for e in events] == [Said]
+    assert all(isinstance(e, Said) for e in events) and "could not tell" in events[-1].text  # type: ignore[union-attr]
 
 
 def test_a_mask_says_where(engine: PocketEngine) -> None:
@@ -318,7 +317,7 @@ def test_boxes_copied_with_slips_are_as_they_were(before: Plan, off: list[tuple[
     places = [p.box for p in (*before.items, *before.lettering)]
     if any(max(abs(a - b) for a, b in zip(p, q, strict=True)) <= 2 * mind.SLIP for k, p in enumerate(places) for q in places[:k]):
         return
-    moved = [replace(p, box=tuple(b + d for b, d in zip(p.box, d, strict=True))) for p, d in zip((*before.items, *before.lettering), off)]  # noqa: B905
+    moved = [replace(p, box=tuple(b + d for b, d in zip(p.box, d, strict=True))) for p, d in zip((*before.items, *before.lettering), off)]
     items, lettering = tuple(moved[: len(before.items)]), tuple(moved[len(before.items) :])
     assert mind.settled(before, replace(before, items=items, lettering=lettering)) == before  # type: ignore[arg-type]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from sayso.errors import BadInput, Unknown
 from sayso.engines.ground import of_plans
+from sayso.errors import BadInput, Unknown
 from sayso.models import tokens
 from sayso.models.specs import pocket
 from sayso.models.tokens import Pieces

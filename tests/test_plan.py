@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sayso.engines.pocket import CUT
 from sayso.errors import BadInput
 from sayso.types import Plan, PlanItem, PlanText
-from sayso.engines.pocket import CUT
 from sayso.world import art, fonts, masks
 from sayso.world.plan import HIGHEST, LOWEST, MAX_LETTERING, background_line, background_of, changed, read, scene_of, to_plan, write
 from sayso.world.render import render
