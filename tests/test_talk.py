@@ -278,6 +278,15 @@ def test_an_empty_plan_draws_from_the_words_alone(engine: PocketEngine) -> None:
     assert engine.batch_key(ask(says("a"), options={"plan": ""})) != engine.batch_key(ask(says("a")))
 
 
+def test_guidance_is_refused_where_a_plan_is_painted(engine: PocketEngine) -> None:
+    for asked in (ask(says("a fox"), guidance=3.0), ask(says("a fox"), guidance=0.0, options={"plan": PLAN}), edit(picture(), "x", guidance=2.0)):
+        with pytest.raises(CannotDo, match="without guidance"):
+            engine.respond(asked)
+    assert engine.batch_key(ask(says("a fox"), guidance=1.0)) == engine.batch_key(ask(says("a fox")))
+    for asked in (ask(says("a fox"), guidance=2.0, options={"plan": ""}), ask(says(picture(), "turn it by 30°"), guidance=2.0)):
+        assert any(isinstance(e, Drew) for e in engine.respond(asked))
+
+
 def test_marks_in_a_persons_words_are_dropped(engine: PocketEngine) -> None:
     marked = f"a {shorthand.mark(7)}red{shorthand.MARKS} fox"
     assert meant(says(marked)).prompt == "a red fox"

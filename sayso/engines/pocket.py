@@ -137,6 +137,8 @@ class PocketEngine:
         how = Sampling(steps, float(usual["guidance"]) if ask.guidance is None else ask.guidance)
         if how.guidance < 0 or how.steps < 1:
             raise BadInput(f"{how.steps} steps with guidance {how.guidance} cannot be drawn; take at least 1 step and guidance 0 or more")
+        if self.mind is not None and talk.plan != "" and not talk.moves and how.guidance != 1:
+            raise CannotDo(f"a plan is painted without guidance and {how.guidance:g} was asked for; leave the guidance out")
         return Order(ask, talk, canvas, how)
 
     # --- words ---------------------------------------------------------------------------------------------------------
