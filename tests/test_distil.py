@@ -94,13 +94,16 @@ def test_untold_words_are_the_teachers_empty_prompt(pieces: Pieces, batch: list[
 
 
 def test_the_path_is_learnt_and_a_stride_becomes_two_halves(pieces: Pieces, batch: list[Batch]) -> None:
+    """Sixty updates, since thirty are not enough for every draw of captions: for this one, four strides end 0.81 of the first
+    distance away after 30, 0.77 after 40, 0.65 after 50, 0.61 after 60."""
     teacher = some_teacher(pieces)
     student = student_of(teacher)
-    lesson = Lesson(student, teacher, repeat(batch), torch.tensor(pieces.encode("")), replace(CONFIG, polish=0), torch.float32)
+    config = replace(CONFIG, steps=60, polish=0)
+    lesson = Lesson(student, teacher, repeat(batch), torch.tensor(pieces.encode("")), config, torch.float32)
     told: list[float] = []
     first = student_of(teacher)
     weights, done = follow(lesson, lambda: False, lambda step, losses: told.append(losses["path"]))
-    assert done == 30 and sum(told[-5:]) < 0.6 * sum(told[:5]), told
+    assert done == 60 and sum(told[-5:]) < 0.6 * sum(told[:5]), told
 
     def apart(model: UnifiedModel) -> float:
         """How far four strides of the student end from sixty-four small guided steps of the teacher."""
@@ -115,7 +118,7 @@ def test_the_path_is_learnt_and_a_stride_becomes_two_halves(pieces: Pieces, batc
 
     student.load_state_dict(weights)
     with torch.no_grad():
-        assert apart(student) < 0.88 * apart(first)
+        assert apart(student) < 0.7 * apart(first)
 
 
 def test_strides_of_nought_are_the_teachers_and_gradients_stay_in_the_student(pieces: Pieces, batch: list[Batch]) -> None:

@@ -28,8 +28,8 @@ def things(scene: Scene) -> list[dict[str, object]]:
     out: list[dict[str, object]] = []
     for item in scene.items:
         turn = math.radians(item.turn)
-        corners = [(sx * math.cos(turn) - sy * math.sin(turn), sx * math.sin(turn) + sy * math.cos(turn)) for sx in (-1, 1) for sy in (-1, 1)]
-        reach = max(abs(c) for pair in corners for c in pair) * item.size / 2
+        corners = [x * math.cos(turn) - y * math.sin(turn) for x in (-1, 1) for y in (-1, 1)]  # of a square: as far across as down
+        reach = max(corners) * item.size / 2
         what = 2 + KNOWN.concepts.index(item.concept) if item.concept in KNOWN.concepts else STRANGER
         out.append(
             {

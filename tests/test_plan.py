@@ -172,7 +172,9 @@ def test_a_plan_with_letters_the_font_lacks_is_refused() -> None:
 near = st.tuples(st.integers(-5, 80), st.integers(-5, 80), st.integers(8, 45), st.integers(8, 45)).map(
     lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
 )
-parts = st.builds(PlanItem, st.sampled_from(art.CORE[:30]), near, st.sampled_from(STYLES), st.none() | colours, st.booleans(), st.integers(0, 359))
+parts = st.builds(
+    PlanItem, st.sampled_from(art.CORE[:30]), near, st.sampled_from(STYLES), st.none() | colours, st.booleans(), st.integers(0, 359)
+)
 lines = st.builds(PlanText, st.sampled_from(["A", "HELLO", "jay g"]), near, st.sampled_from(fonts.LATIN), colours)
 pools = st.tuples(st.lists(parts, min_size=1, max_size=4), st.lists(lines, max_size=2))
 

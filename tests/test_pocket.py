@@ -161,7 +161,8 @@ def test_asks_drawn_together_equal_those_drawn_alone(engine: PocketEngine, exact
 
 
 def test_asks_that_do_not_go_together_are_told_apart(engine: PocketEngine) -> None:
-    one, steps, shape, free = asked("a"), Ask(asked("a").messages, steps=3), asked("a", width=640, height=384), asked("a", options={"plan": ""}) if engine.mind else asked("a", guidance=1.0)
+    one, steps, shape = asked("a"), Ask(asked("a").messages, steps=3), asked("a", width=640, height=384)
+    free = asked("a", options={"plan": ""}) if engine.mind else asked("a", guidance=1.0)
     assert len({engine.batch_key(ask) for ask in (one, steps, shape, free)}) == 4
     with pytest.raises(BadInput, match="apart"):
         engine.respond_together([one, steps])

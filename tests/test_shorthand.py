@@ -48,13 +48,16 @@ def letterings(draw: st.DrawFn) -> PlanText:
     return PlanText(text, draw(boxes()), font, draw(hexes))
 
 
+items = st.builds(
+    PlanItem, st.sampled_from(art.CORE), boxes(), st.sampled_from(STYLES), st.none() | hexes, st.booleans(), st.integers(0, 359)
+)
 plans = st.builds(
     Plan,
     st.just(64),
     st.just(64),
     backgrounds,
     st.lists(
-        st.builds(PlanItem, st.sampled_from(art.CORE), boxes(), st.sampled_from(STYLES), st.none() | hexes, st.booleans(), st.integers(0, 359)),
+        items,
         max_size=4,
     ).map(tuple),
     st.lists(letterings(), max_size=3).map(tuple),

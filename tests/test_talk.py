@@ -199,7 +199,8 @@ def test_an_answer_is_words_and_nothing_else(engine: PocketEngine) -> None:
         events = list(engine.respond(ask(says(shown, "what is this?"), want="text")))
         assert [type(e) for e in events] == [Said] and all(e.text for e in events if isinstance(e, Said))
     assert events != [Said("I cannot tell.")]
-    assert list(engine.respond(ask(says(picture(), "what is this?"), want="text"))) == [Said("I cannot tell.")], "no plan can be read off it"
+    unread = list(engine.respond(ask(says(picture(), "what is this?"), want="text")))
+    assert unread == [Said("I cannot tell.")], "no plan can be read off it"
 
 
 def test_a_plan_that_cannot_be_written_is_said_and_an_empty_one_painted(engine: PocketEngine) -> None:
@@ -215,7 +216,7 @@ def test_a_plan_that_cannot_be_written_is_said_and_an_empty_one_painted(engine: 
 def test_a_change_that_no_plan_can_be_made_of_is_said_and_nothing_drawn(engine: PocketEngine) -> None:
     for shown in (picture(), known(128, 128)):
         events = list(engine.respond(ask(says(shown, "make it blue"), count=2)))
-        assert [type(e) for e in events] == [Said, Said] and all("say what it is and where" in e.text for e in events if isinstance(e, Said))
+        assert len(events) == 2 and all(isinstance(e, Said) and "say what it is and where" in e.text for e in events)
 
 
 def test_a_persons_own_plan_is_kept_to(engine: PocketEngine) -> None:
@@ -279,7 +280,8 @@ def test_an_empty_plan_draws_from_the_words_alone(engine: PocketEngine) -> None:
 
 
 def test_guidance_is_refused_where_a_plan_is_painted(engine: PocketEngine) -> None:
-    for asked in (ask(says("a fox"), guidance=3.0), ask(says("a fox"), guidance=0.0, options={"plan": PLAN}), edit(picture(), "x", guidance=2.0)):
+    own = ask(says("a fox"), guidance=0.0, options={"plan": PLAN})
+    for asked in (ask(says("a fox"), guidance=3.0), own, edit(picture(), "x", guidance=2.0)):
         with pytest.raises(CannotDo, match="without guidance"):
             engine.respond(asked)
     assert engine.batch_key(ask(says("a fox"), guidance=1.0)) == engine.batch_key(ask(says("a fox")))

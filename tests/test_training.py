@@ -226,7 +226,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
 def test_the_folder_must_be_free_and_writable(sayso: Callable[..., Ran], unbroken: Path, tmp_path: Path) -> None:
     ran = sayso("train", "--out", str(unbroken))
     assert ran.code == 2 and "already holds a run" in ran.err
-    for option, value in (("--depth", "16"), ("--batch", "16"), ("--core", "16"), ("--seed", "16"), ("--mix", "simple"), ("--patch", "8"), ("--tasks", "all")):
+    for words in ("--depth 16", "--batch 16", "--core 16", "--seed 16", "--mix simple", "--patch 8", "--tasks all"):
+        option, value = words.split()
         ran = sayso("train", "--resume", "--out", str(unbroken), option, value)
         assert ran.code == 2 and f"{option} belongs to a new run" in ran.err
     (tmp_path / "file").touch()

@@ -164,7 +164,7 @@ def _lesson(args: argparse.Namespace, device: torch.device) -> tuple[Lesson, dic
     if found.get("strides"):
         raise BadInput(f"{args.weights} is a student already; give the weights that it was made from")
     if found.get("characters"):
-        raise CannotDo(f"{args.weights} paints plans, in four steps and without guidance as it is; give weights of sayso train --tasks draw")
+        raise CannotDo(f"{args.weights} paints plans, in few steps and unguided as it is; give weights of sayso train --tasks draw")
     gpu = device.type == "cuda"
     engine = pocket.load(str(device), args.weights)
     dtype = torch.bfloat16 if gpu or engine.dtype == torch.bfloat16 else torch.float32

@@ -183,7 +183,9 @@ def draft(
         else:
             others[main] += spare
     pixels = (columns * config.patch, rows * config.patch)
-    groups = tuple(draft_group(BY_NAME[name], config.seed, step, design, pieces, n, pixels, config.patch, reel) for name, n in others.items())
+    groups = tuple(
+        draft_group(BY_NAME[name], config.seed, step, design, pieces, n, pixels, config.patch, reel) for name, n in others.items()
+    )
     return Mixed(stream.draft(config.seed, step, design, mix, pieces, drawn) if drawn else [], together(groups, pieces.pad))
 
 
