@@ -228,6 +228,12 @@ def test_a_persons_own_plan_is_kept_to(engine: PocketEngine) -> None:
     assert np.array_equal(final.picture.pixels, drawn(engine, ask(says("a dog"), options={"plan": PLAN}))), "the words do not matter"
 
 
+def test_an_own_plan_is_painted_over_a_picture_that_cannot_be_read(engine: PocketEngine) -> None:
+    new = drawn(engine, edit(picture(), "make it a fox", seed=6))
+    alone = drawn(engine, ask(says("a fox"), seed=6, width=128, height=128, options={"plan": PLAN}))
+    assert np.array_equal(new, alone)
+
+
 def test_an_own_plan_takes_the_canvas_that_was_asked_for(engine: PocketEngine) -> None:
     wide = ask(says("a fox"), options={"plan": PLAN}, width=640, height=384)
     event = list(engine.respond(wide))[-1]

@@ -290,10 +290,10 @@ class PocketEngine:
         sources = pictures[-talk.brought :] if talk.brought > 1 else pictures[-1:]
         plans = [self._plan_of(picture, canvas) for picture in sources]
         known = [p for p, _ in plans if p is not None]
-        if len(known) < len(plans):
-            return None
         if talk.plan:
             after = self._thought(order, seed)
+        elif len(known) < len(plans):
+            return None
         elif len(known) > 1:
             after = self.mind.combine(known, talk.prompt, seed)
         else:
@@ -302,13 +302,13 @@ class PocketEngine:
             return None
         if talk.mask is not None:
             return Edit(after, sources[-1], talk.mask)
-        return self._least(after, sources, known, [told for _, told in plans], canvas)
+        return self._least(after, sources, plans, canvas)
 
-    def _least(self, after: Plan, sources: list[Picture], plans: list[Plan], told: list[bool], canvas: Canvas) -> Edit:
+    def _least(self, after: Plan, sources: list[Picture], plans: list[tuple[Plan | None, bool]], canvas: Canvas) -> Edit:
         """The edit that keeps most: of the sources, the one whose picture changes in the smallest part."""
         best = Edit(after, None, None)
-        for picture, before, known in zip(sources, plans, told, strict=True):
-            boxes = plan.changed(before, after)
+        for picture, (before, known) in zip(sources, plans, strict=True):
+            boxes = None if before is None else plan.changed(before, after)
             if boxes is None or (picture.width, picture.height) != (canvas.width, canvas.height):
                 continue
             free = masks.of_boxes(boxes, canvas.width, canvas.height, CUT[not known])
