@@ -68,9 +68,10 @@ def readings(text: str) -> tuple[list[list[str]], str, str]:
 
 
 def _may_be(starred: str, word: str) -> bool:
-    """Whether a word with some letters starred out may be a word of the same length."""
-    stars = starred.count("*") + starred.count("#")
-    return 0 < 2 * stars < len(starred) and all(a == b or a in "*#" for a, b in zip(starred, word, strict=True))
+    """Whether a word with fewer than half of its letters starred out may be a word of the same length."""
+    if starred[0] not in ("*", "#", word[0]) or 2 * (starred.count("*") + starred.count("#")) >= len(starred):
+        return False
+    return all(a in ("*", "#", b) for a, b in zip(starred, word, strict=True))
 
 
 def inside(text: str, place: int, phrase: str) -> bool:
@@ -151,6 +152,8 @@ class Lists:
     def _guessed(self, found: re.Match[str]) -> str:
         """The words of the lists that a word with letters starred out may be: "p*rn". Fewer than half of it may be stars."""
         starred = found[0]
+        if "*" not in starred and "#" not in starred:
+            return starred
         guesses = [word for word in self.vocabulary.get(len(starred), ()) if _may_be(starred, word)]
         guesses += [start for start in self.starts if len(start) < len(starred) and _may_be(starred[: len(start)], start)]
         return " ".join(guesses) or starred
