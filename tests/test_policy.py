@@ -348,15 +348,17 @@ def test_10000_random_prompts_never_crash_it_and_are_quick() -> None:
     assert (time.process_time() - start) / 10_000 < 0.002
 
 
-def test_the_longest_prompt_is_quick_and_a_longer_one_is_refused() -> None:
+def test_the_longest_prompt_is_quick_and_a_longer_one_is_refused(tmp_path: Path) -> None:
     policy = RulePolicy(BOOK, None)
     for text in ("a n.a.k.e.d 0n3 " * 250, "裸*体" * 1300, "a b c d " * 500, "((((" * 1000, "1@" * 2000,
                  "a*" * 2000, "*" * 4000, "p*rn " * 800):
         start = time.process_time()
         verdict(text, policy)
         assert time.process_time() - start < 0.1, text[:10]
-    found = verdict("fox " * 6000, policy)
+    audit = Audit(tmp_path / "audit.jsonl")
+    found = verdict("fox " * 6000, RulePolicy(BOOK, audit))
     assert not found.allowed and "fewer words" in found.instead
+    assert [(line["allowed"], line["characters"]) for line in audit.lines()] == [(False, 24_000)]
 
 
 def test_folding_reads_what_a_person_would() -> None:

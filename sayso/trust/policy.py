@@ -53,6 +53,8 @@ class RulePolicy:
             raise BadInput(f'moderation "{moderation}" is unknown; write auto or low')
         text, pictures = gathered(stage, ask, plan, drawn)
         if len(text) > LONGEST:
+            if self.audit is not None:
+                self.audit.write("verdict", {"stage": stage, "allowed": False, "clause": None, "characters": len(text)})
             return Verdict(False, stage, None, f"the text has {len(text):,} characters, more than the {LONGEST:,} that are read",
                            "the same in fewer words")
         matter = self._matter(stage, text, pictures)
