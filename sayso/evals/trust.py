@@ -8,7 +8,9 @@ is a line in the folder `--out`, so that a stopped run goes on with `--resume`.
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
+import inspect
 import json
 import shutil
 import sys
@@ -107,8 +109,8 @@ class Results:
         from sayso.evals import marked
         from sayso.trust import fingerprint, watermark
 
-        sources = b"".join(Path(module.__file__).read_bytes() for module in (watermark, fingerprint, marked))
-        settings = asdict(options) | {"way of marking": hashlib.sha256(sources).hexdigest()}
+        trees = "".join(ast.dump(ast.parse(inspect.getsource(module))) for module in (watermark, fingerprint, marked))  # without comments
+        settings = asdict(options) | {"way of marking": hashlib.sha256(trees.encode()).hexdigest()}
         path, self.path = out / "settings.json", out / "results.jsonl"
         self.lines: dict[tuple[str, str, int], dict[str, Any]] = {}
         if resume and path.exists():

@@ -305,7 +305,7 @@ def _amplitude(strength: float, texture: np.ndarray, seen: np.ndarray | None) ->
 def _survives(plane: np.ndarray, value: int, template: int, key: bytes, alone: bool) -> bool:
     """Whether the id can be read from a luminance after a recompression."""
     out = io.BytesIO()
-    Image.fromarray(np.clip(np.rint(plane), 0, 255).astype(np.uint8)).save(out, **TESTED[alone])
+    Image.fromarray(np.clip(np.rint(plane), 0, 255).astype(np.uint8)).save(out, **TESTED[alone])  # type: ignore[arg-type]
     again = _resize(np.asarray(Image.open(out).convert("L"), np.float32), *_canvas_size(*plane.shape))
     return _reads(again, value, template, key)
 
