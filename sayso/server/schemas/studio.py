@@ -312,7 +312,7 @@ class Pair(Answer):
 class Standing(Answer):
     name: str = Field(description="An engine, with what was set for it.")
     rating: float = Field(description="Elo scale: 400 points are odds of ten to one; the mean is 1000.")
-    low: float = Field(description="2.5 % of 200 resamples of the votes lie below.")
+    low: float = Field(description="The 95 % interval around the rating, after these votes.")
     high: float
     votes: int
 
