@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,35 @@ def test_a_turn_is_drawn_again_an_earlier_one_edited_and_a_conversation_branched
     visit.page.wait_for_url(lambda url: first not in url)
     visit.drawn(1)
     assert len(server.get(f"/conversations/{visit.talk}")["tree"]) == 2
+
+
+def test_a_turn_is_deleted_with_what_followed_and_at_last_the_conversation(visit: Visit, server: Server) -> None:
+    visit.open()
+    for count, words in enumerate(("a small tree", "make it taller", "make it autumn"), 1):
+        visit.say(words)
+        visit.drawn(count)
+    talk = visit.talk
+    kept, *gone = [row["id"] for row in server.get(f"/pictures?conversation={talk}")["data"]][::-1]
+
+    def delete(nth: int) -> None:
+        visit.page.locator(".turn").nth(nth).hover()
+        visit.page.locator(".turn").nth(nth).get_by_role("button", name="More", exact=True).click()
+        visit.page.get_by_role("menuitem", name="Delete from here").click()
+        visit.page.locator("dialog").get_by_role("button", name="Delete").click()
+
+    delete(1)
+    expect(visit.page.locator(".turn")).to_have_count(1)
+    assert [row["id"] for row in server.get(f"/pictures?conversation={talk}")["data"]] == [kept]
+    assert len(server.get(f"/conversations/{talk}")["tree"]) == 2
+    for picture in gone:
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            server.get(f"/pictures/{picture}")
+    visit.say("make it a winter tree")
+    visit.drawn(2)
+    delete(0)
+    expect(visit.page.locator(".example").first).to_be_visible()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        server.get(f"/conversations/{talk}")
 
 
 def test_conversations_are_searched_renamed_and_deleted(visit: Visit, server: Server) -> None:
@@ -409,21 +439,78 @@ def test_where_an_engine_can_things_turn_and_alleys_are_walked(visit: Visit, ser
     assert said["prompt"].startswith(("turn it 30 degrees to the right", "turn right", "go forward")) and said["parents"]
 
 
-def test_the_boxes_of_a_plan_are_moved_before_it_is_drawn(visit: Visit) -> None:
-    plan = 'canvas 512x512 solid #f7d020\\nfox flat 10 40 50 90\\ntext \\"HI\\" slab 10 5 90 20 #222222'
+def planned(visit: Visit, words: str) -> None:
+    """Asks for a plan and waits for its boxes."""
+    visit.page.get_by_role("button", name="Options").click()
+    visit.page.get_by_label("Think first").check()
+    visit.page.get_by_label("Show me the plan before drawing").check()
+    visit.page.keyboard.press("Escape")
+    visit.say(words)
+    visit.page.locator(".plan-box").first.wait_for()
+    expect(visit.page.locator(".working")).to_have_count(0)
+
+
+def dragged(visit: Visit, name: str, across: float, down: float, grip: bool = False) -> None:
+    """Drags a box, or its corner, with the mouse, by shares of the canvas."""
+    board = visit.page.locator(".plan-board").bounding_box()
+    box = visit.page.get_by_role("group", name=re.compile(f"^{name}, "))
+    at = (box.locator(".plan-grip") if grip else box).bounding_box()
+    x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+    visit.page.mouse.move(x, y)
+    visit.page.mouse.down()
+    visit.page.mouse.move(x + across * board["width"], y + down * board["height"], steps=5)
+    visit.page.mouse.up()
+
+
+def test_the_boxes_of_a_plan_are_dragged_and_the_picture_follows(visit: Visit, server: Server) -> None:
     visit.open()
-    visit.page.evaluate(
-        f"""async () => {{
-            const main = [...document.scripts].find((one) => one.src.endsWith('main.js')).src;
-            const {{ unfolded }} = await import(main.replace('main.js', 'talk/plan.js'));
-            const node = unfolded("{plan}", {{ draw: (text) => {{ document.body.dataset.plan = text; }}, open: true }});
-            document.getElementById("main").prepend(node);
-        }}"""
-    )
-    fox = visit.page.get_by_role("group", name=re.compile("^fox"))
-    fox.focus()
-    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Shift+ArrowDown"):
+    planned(visit, "a fox and a car")
+    assert server.get(f"/pictures?conversation={visit.talk}")["data"] == []
+    expect(visit.page.locator(".answer")).to_contain_text("The plan waits for you")
+    plan = visit.page.locator(".plan-words")
+    assert (plan.text_content() or "").splitlines() == ["canvas 256x256 solid #f4ede1", "fox fluent 5 30 45 70", "car fluent 55 30 95 70"]
+    dragged(visit, "fox", 0.10, -0.25)
+    dragged(visit, "car", -0.15, 0.20, grip=True)
+    for key in ("ArrowLeft", "ArrowDown", "Shift+ArrowRight"):
         visit.page.keyboard.press(key)
+    expect(plan).to_have_text(re.compile("fox fluent 15 5 55 45\ncar fluent 54 31 80 91"))
     visit.page.get_by_role("button", name="Draw this plan").click()
-    drawn = visit.page.locator("body").get_attribute("data-plan").splitlines()
-    assert drawn == ["canvas 512x512 solid #f7d020", "fox flat 12 39 52 90", 'text "HI" slab 10 5 90 20 #222222']
+    visit.drawn(1)
+    expect(visit.page.locator(".forks")).to_contain_text("2 of 2")
+    row = server.get(f"/pictures?conversation={visit.talk}")["data"][0]
+    pixels = server.pixels(row["id"]).astype(int)
+
+    def filled(x0: int, y0: int, x1: int, y1: int) -> bool:
+        """Whether a box of percents is of one colour, but for the seal's invisible mark, and the strip to its left is not."""
+        part = [edge * 256 // 100 for edge in (x0, y0, x1, y1)]
+        inside = pixels[part[1] + 2 : part[3] - 2, part[0] + 2 : part[2] - 2, :3]
+        outside = pixels[part[1] + 2 : part[3] - 2, part[0] - 8 : part[0] - 2, :3]
+        colour = np.median(inside, axis=(0, 1))
+        return bool(np.abs(inside - colour).max() < 16 and np.abs(outside - colour).max() > 16)
+
+    assert filled(15, 5, 55, 45) and filled(54, 31, 80, 91) and not filled(5, 30, 45, 70)
+    visit.page.locator(".thought summary").first.click()
+    expect(visit.page.get_by_role("group", name="car, at 54, 31, 80, 91 percent")).to_be_visible()
+
+
+def test_a_box_of_a_plan_is_dragged_by_a_finger_taken_away_and_brought_back(browser: Any, server: Server) -> None:
+    with visiting(browser, server, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844}) as visit:
+        visit.open()
+        planned(visit, "a fox and a car")
+        fox = visit.page.get_by_role("group", name=re.compile("^fox, "))
+        fox.scroll_into_view_if_needed()
+        board, at = visit.page.locator(".plan-board").bounding_box(), fox.bounding_box()
+        x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+        finger = visit.page.context.new_cdp_session(visit.page)
+        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        for part in (0.5, 1.0):
+            where = {"x": x + part * 0.2 * board["width"], "y": y - part * 0.2 * board["height"]}
+            finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [where]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        expect(visit.page.locator(".plan-words")).to_contain_text("fox fluent 25 10 65 50")
+        visit.page.get_by_role("button", name="Remove “fox”").click()
+        expect(visit.page.locator(".plan-box")).to_have_count(1)
+        visit.page.get_by_role("button", name="Back to its plan").click()
+        expect(visit.page.locator(".plan-words")).to_contain_text("fox fluent 5 30 45 70")
+        visit.page.reload()
+        expect(visit.page.locator(".plan-box")).to_have_count(2)

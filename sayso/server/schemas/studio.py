@@ -61,6 +61,7 @@ class Wish(Strict):
     background_color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
     style: Name | None = None
     think: bool | None = None
+    plan_only: bool | None = Field(default=None, description="Think and stop: the plan comes back as a thought, and nothing is drawn.")
     complexity: Level | None = None
     finish: bool | None = None
     mask: Name | None = Field(default=None, description="A picture's id; transparent where the edited picture may change.")

@@ -77,6 +77,8 @@ export const branch = (name, turn, title) => post(`/conversations/${id(name)}/br
 /** Says something; gives the answer's turn, whose job is under way. */
 export const sayTurn = (name, body) => post(`/conversations/${id(name)}/turns`, body, crypto.randomUUID());
 export const turn = (name, which) => get(`/conversations/${id(name)}/turns/${id(which)}`);
+/** Deletes a turn and all that followed from it. */
+export const deleteTurn = (name, which) => act("DELETE", `/conversations/${id(name)}/turns/${id(which)}`);
 export const again = (name, which) => post(`/conversations/${id(name)}/turns/${id(which)}/regenerate`, {});
 export const job = (name) => get(`/jobs/${id(name)}`);
 export const cancelJob = (name) => act("POST", `/jobs/${id(name)}/cancel`);

@@ -10,7 +10,7 @@ import { pick, styleName, styled, thumb } from "./look.js";
 const MOST = 16;
 const START = () => ({ count: 1, size: "auto", background: "auto" });
 
-/** `send({parts, wish, plan})` → true when it was taken; `stop()` while something is drawn. */
+/** `send({parts, wish})` → true when it was taken; `stop()` while something is drawn. */
 export function composer({ send, stop }) {
   let wish = START();
   let style = "";
@@ -106,8 +106,8 @@ export function composer({ send, stop }) {
           })),
         wish.background_color && field(t("background.pick"), h("input", { type: "color", value: wish.background_color, on: { input: (event) => { wish.background_color = event.target.value; tend(); } } })),
         cannot("transparent", t("cannot.transparent", { engine: now?.name })),
-        h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.think), disabled: !can(now, "think"), on: { change: (event) => { change("think")(event.target.checked || ""); if (!event.target.checked) delete wish.wait; paint(); } } }), h("span", {}, t("option.think"))),
-        can(now, "think") && wish.think && now.options?.includes("plan") && h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.wait), on: { change: (event) => change("wait")(event.target.checked || "") } }), h("span", {}, t("option.wait"))),
+        h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.think), disabled: !can(now, "think"), on: { change: (event) => { change("think")(event.target.checked || ""); if (!event.target.checked) delete wish.plan_only; paint(); } } }), h("span", {}, t("option.think"))),
+        can(now, "think") && wish.think && now.options?.includes("plan") && h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.plan_only), on: { change: (event) => change("plan_only")(event.target.checked || "") } }), h("span", {}, t("option.wait"))),
         cannot("think", t("cannot.think", { engine: now?.name })),
         h("label", { class: "tick" }, h("input", { type: "checkbox", checked: wish.action === "answer", disabled: !can(now, "ask"), on: { change: (event) => change("action")(event.target.checked ? "answer" : "") } }), h("span", {}, t("option.answer"))),
         cannot("ask", t("cannot.ask", { engine: now?.name })),
@@ -138,7 +138,7 @@ export function composer({ send, stop }) {
       wish.size !== "auto" && chip(wish.size.replace("x", " × "), () => { wish.size = "auto"; }), wish.count > 1 && chip(t("count.of", { count: wish.count }), () => { wish.count = 1; }),
       wish.background === "transparent" && chip(t("background.transparent"), () => { wish.background = "auto"; }),
       wish.background_color && chip(wish.background_color, () => { delete wish.background_color; wish.background = "auto"; }, h("i", { class: "swatch", vars: { background: wish.background_color } })),
-      plain("think", t("option.think.short")), wish.action === "answer" && chip(t("option.answer.short"), () => { delete wish.action; }),
+      wish.think && chip(t(wish.plan_only ? "option.wait.short" : "option.think.short"), () => { delete wish.think; delete wish.plan_only; }), wish.action === "answer" && chip(t("option.answer.short"), () => { delete wish.action; }),
       plain("seed", t("seed.of", { seed: wish.seed })), plain("steps", t("steps.of", { steps: wish.steps })), plain("guidance", t("guidance.of", { guidance: wish.guidance })));
     chips.hidden = chips.childElementCount === 0;
   }
@@ -176,14 +176,13 @@ export function composer({ send, stop }) {
     let words = text.value.trim();
     const named = attached.map((one, index) => one.given && one.name.trim() && t("attached.is", { nth: index + 1, name: one.name.trim() })).filter(Boolean);
     if (named.length) words = `${words}\n(${named.join("; ")})`;
-    const { wait, ...asked } = wish;
-    const clean = Object.fromEntries(Object.entries({ ...asked, engine: now?.name }).filter(([name, value]) => !(name === "size" && value === "auto") && !(name === "background" && value === "auto") && !(name === "count" && value === 1)));
+    const clean = Object.fromEntries(Object.entries({ ...wish, engine: now?.name }).filter(([name, value]) => !(name === "size" && value === "auto") && !(name === "background" && value === "auto") && !(name === "count" && value === 1)));
     const made = styled(now, style, words, clean);
     const parts = [...attached.map((one) => ({ type: "picture", id: one.picture.id })), ...(made.text ? [{ type: "text", text: made.text }] : [])];
     sending = true;
     tend();
     try {
-      if (!await send({ parts, wish: made.wish, wait: Boolean(wait) })) return;
+      if (!await send({ parts, wish: made.wish })) return;
       text.value = "";
       attached = [];
       delete wish.seed;

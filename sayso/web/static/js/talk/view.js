@@ -4,14 +4,13 @@ import * as api from "../api.js";
 import { announce, button, fill, h, icon, put } from "../dom.js";
 import { t } from "../i18n.js";
 import * as keys from "../keys.js";
-import { filesOf } from "../pictures.js";
+import { confirm, filesOf } from "../pictures.js";
 import { engine as engineOf, tell } from "../state.js";
 import { composer } from "./composer.js";
 import { conversationList } from "./list.js";
 import { TurnCard } from "./turn.js";
 
 const EXAMPLES = [["fox", 1], ["boat", 2], ["melon", 3], ["owl", 4], ["cat", 5], ["apples", 6]];
-const WAIT = "sayso.wait.";
 
 export async function open(root, [wanted]) {
   const talk = new Talk(root);
@@ -129,9 +128,9 @@ class Talk {
       edit: (turn) => this.edit(turn),
       again: async (turn) => { await api.again(turn.conversation, turn.id); await this.reload(); },
       branch: async (turn) => { const made = await api.branch(turn.conversation, turn.id); announce(t("branched")); tell("conversations"); location.hash = `#/talk/${made.id}`; },
+      remove: (turn) => this.remove(turn),
       choose: async (id) => { await api.changeConversation(this.id, { current: this.leaf(id) }); await this.reload(); },
       refer: (picture) => { this.words.attach(picture); this.words.focus(); },
-      waits: (turn) => sessionStorage.getItem(WAIT + turn.id) === "yes",
       drawer: (turn) => (engineOf(turn.engine)?.options?.includes("plan") ? (plan) => this.drawPlan(turn, plan) : null),
       changed: async () => { await this.reload(); },
     };
@@ -154,21 +153,35 @@ class Talk {
     this.words.focus();
   }
 
+  /** Deletes a turn with what followed; what was asked goes with its only answer, the conversation with its last turn. */
+  async remove(turn) {
+    if (!await confirm(t("turn.delete.title"), t("turn.delete.words"), t("delete"))) return;
+    const alone = turn.asked && !this.tree.tree.some((one) => one.id !== turn.id && one.asked === turn.asked);
+    await api.deleteTurn(turn.conversation, alone ? turn.asked : turn.id);
+    announce(t("deleted"));
+    const rest = await api.conversation(turn.conversation);
+    if (rest.tree.length) { if (this.id === turn.conversation) await this.reload(); return; }
+    await api.deleteConversation(turn.conversation);
+    tell("conversations");
+    location.hash = "#/talk/new";
+  }
+
   async drawPlan(turn, plan) {
     const parts = turn.said.map((part) => (part.type === "text" ? { type: "text", text: part.text } : { type: "picture", id: part.picture.id }));
     const wish = { ...turn.wish, engine_options: { plan } };
     delete wish.think; // the plan is there already
+    delete wish.plan_only;
     await this.post({ parts, wish, parent: turn.parent, fork: true });
   }
 
-  async send({ parts, wish, wait }) {
+  async send({ parts, wish }) {
     const fork = this.parent !== undefined;
-    await this.post({ parts, wish, wait, parent: this.parent, fork });
+    await this.post({ parts, wish, parent: this.parent, fork });
     return true;
   }
 
   /** Says a turn; a conversation begins with its first. */
-  async post({ parts, wish, parent, fork, wait = false }) {
+  async post({ parts, wish, parent, fork }) {
     const fresh = !this.id;
     if (fresh) {
       const made = await api.createConversation();
@@ -178,7 +191,6 @@ class Talk {
     if (fork && parent) body.parent = parent;
     if (fork && !parent) body.from_start = true;
     const turn = await api.sayTurn(this.id, body);
-    if (wait) sessionStorage.setItem(WAIT + turn.id, "yes"); // before anything of it is heard
     this.parent = undefined;
     if (fresh) history.replaceState(null, "", `#/talk/${this.id}`);
     await this.reload();

@@ -21,7 +21,7 @@ export const zh = {
   "style": "风格", "styles": "风格", "styles.search": "搜索风格", "styles.none": "不用风格", "styles.cannot": "{engine} 画不了的", "styles.elsewhere": "这个引擎只会画学过的风格。下面这些可以用：{engines}。",
   "styles.nowhere": "这个引擎只会画学过的风格，而这里就绪的引擎都画不了下面这些。更大的引擎可以按文字画任何风格，见设置。",
   "options": "选项", "options.reset": "恢复默认", "option.engine": "引擎", "option.size": "形状", "option.count": "几张", "option.background": "背景", "option.seed": "种子", "option.steps": "步数", "option.guidance": "引导强度",
-  "option.think": "先思考：写出计划再画", "option.think.short": "先思考", "option.wait": "画之前先给我看计划，让我移动其中的东西", "option.answer": "只用文字回答，不画图", "option.answer.short": "文字回答",
+  "option.think": "先思考：写出计划再画", "option.think.short": "先思考", "option.wait": "画之前先给我看计划，让我移动其中的东西", "option.wait.short": "先看计划", "option.answer": "只用文字回答，不画图", "option.answer.short": "文字回答",
   "size.auto": "默认", "size.square": "方形", "size.wide": "横幅", "size.tall": "竖幅", "background.auto": "视内容而定", "background.transparent": "透明", "background.colour": "某种颜色", "background.pick": "背景颜色",
   "seed.any": "任意", "seed.of": "种子 {seed}", "steps.of": "{steps} 步", "guidance.of": "引导 {guidance}", "count.of": "{count} 张", "chip.remove": "移除：{what}", "engine.missing": "{name}（未就绪）", "engine.missing.why": "未就绪：{why}",
   "able": "这些可以：{engines}。", "able.none": "这里就绪的引擎都不行，见设置。", "cannot.none": "这里没有就绪的引擎。设置里写着缺什么。",
@@ -30,10 +30,10 @@ export const zh = {
 
   "talks": "对话", "talks.search": "搜索对话", "talks.none": "你画的都会留在这里。", "talks.nothing": "没有对话含有这些词。", "new": "新对话", "untitled": "未命名", "talk.more": "“{title}”的更多操作", "talk.title": "标题",
   "talk.delete": "删除这段对话？", "talk.delete.words": "“{title}”连同其中所有图片都会删除，无法恢复。", "thread": "消息", "newest": "到最新处",
-  "turn.more": "更多", "turn.edit": "修改后重新发送", "turn.branch": "从这里开始新对话", "turn.copy": "复制文字", "branched": "已从这里开始一段新对话", "fork.before": "上一个版本", "fork.after": "下一个版本", "fork.place": "{at} / {of}",
+  "turn.more": "更多", "turn.edit": "修改后重新发送", "turn.branch": "从这里开始新对话", "turn.delete": "从这里起删除", "turn.delete.title": "删除这条消息？", "turn.delete.words": "它的回答、之后的一切和其中的图片也会一并删除（别处还在展示的图片除外），无法恢复。", "turn.copy": "复制文字", "branched": "已从这里开始一段新对话", "fork.before": "上一个版本", "fork.after": "下一个版本", "fork.place": "{at} / {of}",
   "queued": "排队中……", "starting": "开始……", "drawing": "正在画", "drawing.nth": "正在画第 {nth} 张", "step": "第 {index} 步，共 {total} 步", "left": "大约还要 {seconds} 秒", "reconnecting": "连接断了，正在重连。工作仍在进行。",
   "revised": "实际画的是：{words}", "answered": "已回答", "drawn.count": "画好了 {count} 张", "ended.failed": "没有画成。", "ended.cancelled": "已停止。", "thought": "它先想了什么", "plan": "它依据的计划", "plan.words": "计划的文字",
-  "plan.hint": "拖动方框可移动，拖角可缩放；键盘：方向键、Shift + 方向键、Delete。", "plan.draw": "画这个计划", "plan.box": "{name}，位于 {box} %", "plan.ready": "计划已就绪，可以修改", "plan.waits": "计划在等你：移动其中的东西，然后画出来。", "policy.read": "阅读守则",
+  "plan.hint": "拖动方框可移动，拖角可缩放；键盘：方向键、Shift + 方向键、Delete。", "plan.draw": "画这个计划", "plan.box": "{name}，位于 {box} %", "plan.ready": "计划已就绪，可以修改", "plan.waits": "计划在等你：移动其中的东西，然后画出来。", "thought.waits": "它想好了，还没有画。", "plan.board": "计划的画面", "plan.undo": "恢复它的计划", "plan.remove": "移除“{name}”", "plan.at": "{name}现在位于 {box} %", "policy.read": "阅读守则",
   "change": "修改", "picture.more": "这张图片的更多操作", "picture.uploaded": "上传的图片", "picture.nameless": "一张图片", "picture.delete": "删除这张图片？", "picture.delete.words": "删除后无法恢复。", "open.canvas": "在画布上打开", "reuse": "沿用文字和种子",
   "refer": "用在下一条消息里", "favourite": "收藏", "unfavourite": "取消收藏", "download": "下载", "format.png": "无损，支持透明", "format.webp": "小，支持透明", "format.jpeg": "处处能用，不支持透明", "format.avif": "最小",
 
