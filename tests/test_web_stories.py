@@ -15,7 +15,7 @@ from PIL import Image
 from tests import web_kit
 from tests.web_kit import Server, Visit, playwright, visiting
 
-browser, server, visit = web_kit.browser, web_kit.server, web_kit.visit
+able, browser, server, visit = web_kit.able, web_kit.browser, web_kit.server, web_kit.visit
 expect = playwright.expect
 
 
@@ -416,27 +416,76 @@ def test_what_an_engine_cannot_do_is_said_in_words(visit: Visit, server: Server)
     expect(visit.page.locator(".empty")).to_contain_text("No engine that is ready here can turn things round.")
 
 
-@pytest.mark.parametrize("ability", ["views", "walk"])
-def test_where_an_engine_can_things_turn_and_alleys_are_walked(visit: Visit, server: Server, ability: str) -> None:
-    def more(route: Any) -> None:
-        told = route.fetch().json()
-        for row in told["data"]:
-            row["abilities"] = [*row["abilities"], *([ability] if row["name"] == "fake" else [])]
-        route.fulfill(json=told)
+def test_a_thing_turns_under_the_hand_and_is_drawn_all_the_way_round(browser: Any, able: Server) -> None:
+    with visiting(browser, able) as visit:
+        visit.open("turn", ".turn-form")
+        visit.page.get_by_role("button", name="Draw", exact=True).click()
+        stage, degrees = visit.page.locator(".turn-stage"), visit.page.locator(".degrees")
+        stage.locator("img").wait_for()
+        visit.page.keyboard.press("ArrowRight")
+        expect(degrees).to_have_text("30°")
+        expect(stage.locator("img")).to_have_attribute("alt", "turn it 30 degrees to the right")
+        first, second = able.get("/pictures?limit=2")["data"][::-1]
+        assert second["parents"] == [first["id"]] and second["engine"] == "pocket" and second["action"] == "edited"
+        visit.page.keyboard.press("ArrowLeft")
+        expect(degrees).to_have_text("0°")
+        box = stage.bounding_box()
+        visit.page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 50)
+        visit.page.mouse.down()
+        visit.page.mouse.move(box["x"] + box["width"] * 0.45, box["y"] + 50, steps=4)
+        expect(degrees).to_have_text("30°")
+        visit.page.mouse.up()
+        assert len(able.get("/pictures?limit=9")["data"]) == 2  # what was drawn is not drawn again
+        visit.page.get_by_role("button", name="All the way round").click()
+        expect(visit.page.locator(".turn-dots .there")).to_have_count(12, timeout=120_000)
+        expect(visit.page.get_by_role("button", name="All the way round")).to_be_hidden()
+        visit.page.reload()
+        expect(visit.page.locator(".turn-dots .there")).to_have_count(12)
+        visit.page.locator(".turn-stage").focus()
+        for _ in range(12):
+            visit.page.keyboard.press("ArrowRight")
+        assert len(able.get("/pictures?limit=20")["data"]) == 12
 
-    visit.page.route("**/studio/v1/engines", more)
-    visit.open("turn", ".turn-form")
-    visit.page.get_by_role("button", name="Draw", exact=True).click()
-    visit.page.locator(".turn-stage img").wait_for()
-    visit.page.keyboard.press("ArrowRight")
-    if ability == "views":
-        expect(visit.page.locator(".degrees")).to_have_text("30°")
-    else:
-        visit.page.get_by_role("button", name="Go forward").click()
-    expect(visit.page.locator(".turn-status")).to_have_text("")
-    said = server.get("/pictures?limit=1")["data"][0]
-    expect(visit.page.locator(".turn-stage img")).to_have_attribute("alt", re.compile("turn|forward"))
-    assert said["prompt"].startswith(("turn it 30 degrees to the right", "turn right", "go forward")) and said["parents"]
+
+def test_an_alley_is_walked_by_arrow_keys_and_back(browser: Any, able: Server) -> None:
+    before = len(able.get("/pictures?limit=50")["data"])
+    with visiting(browser, able) as visit:
+        visit.open("turn/walk", ".turn-form")
+        visit.page.get_by_role("button", name="Draw", exact=True).click()
+        shown = visit.page.locator(".turn-stage img")
+        shown.wait_for()
+        for key, words in (("ArrowUp", "go forward"), ("ArrowRight", "turn right")):
+            visit.page.keyboard.press(key)
+            expect(shown).to_have_attribute("alt", words)
+            expect(visit.page.locator(".turn-status")).to_have_text("")
+        visit.page.keyboard.press("ArrowDown")
+        expect(shown).to_have_attribute("alt", "go forward")
+        assert len(able.get("/pictures?limit=50")["data"]) == before + 3
+
+
+def test_a_plan_that_an_engine_takes_is_drawn_by_it(browser: Any, able: Server) -> None:
+    """By the whole way of the pocket engine; untrained weights write no plan themselves and say so."""
+    plan = "canvas 512x512 solid #f7d020\ndog flat 10 40 50 90"
+    talk = able.post("/conversations", {})["id"]
+    parts = [{"type": "text", "text": "a dog"}]
+    turn = able.post(f"/conversations/{talk}/turns", {"parts": parts, "wish": {"engine_options": {"plan": plan}}})
+    able.done(turn["job"]["id"])
+    with visiting(browser, able) as visit:
+        visit.open(f"talk/{talk}", "figure.drawn img")
+        visit.page.locator(".thought summary").first.click()
+        visit.page.get_by_role("group", name=re.compile("^dog, ")).focus()
+        visit.page.keyboard.press("ArrowRight")
+        visit.page.get_by_role("button", name="Draw this plan").click()
+        expect(visit.page.locator(".forks")).to_contain_text("2 of 2")
+        visit.drawn(1)
+        newest, first = able.get(f"/pictures?conversation={talk}")["data"]
+        assert not np.array_equal(able.pixels(newest["id"]), able.pixels(first["id"]))
+        visit.page.get_by_role("button", name="Options").click()
+        visit.page.get_by_label("Think first").check()
+        visit.page.get_by_label("Show me the plan before drawing").check()
+        visit.page.keyboard.press("Escape")
+        visit.say("a cat")
+        expect(visit.page.locator(".answer").last).to_contain_text("no plan could be read")
 
 
 def planned(visit: Visit, words: str) -> None:

@@ -43,6 +43,8 @@ class Server:
     """`sayso serve` as a process; it can be killed and started again on the same data and port."""
 
     folder: Path
+    engine: str = "fake"
+    env: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -57,6 +59,7 @@ class Server:
             "OMP_NUM_THREADS": "1",
             "XDG_DATA_HOME": str(self.folder / "home"),
             "SAYSO_CACHE": os.environ.get("SAYSO_CACHE", str(self.folder / "cache")),
+            **self.env,
         }
         command = [
             sys.executable,
@@ -66,7 +69,7 @@ class Server:
             "--port",
             str(self.port),
             "--engine",
-            "fake",
+            self.engine,
             "--data",
             str(self.folder / "data"),
         ]
@@ -116,6 +119,37 @@ class Server:
             time.sleep(0.05)
         assert now["state"] == "done", now["error"]
         return dict(now)
+
+
+def untrained_pocket(path: Path) -> None:
+    """A pocket model of two layers that says it can do everything; what it draws is noise, by the whole way of the real one."""
+    import torch
+
+    from sayso.engines import checkpoint
+    from sayso.models import tokens
+    from sayso.models.specs import pocket
+    from sayso.models.unified import UnifiedModel
+    from sayso.training.corpus import texts
+    from sayso.types import Ability
+    from sayso.world import art, looks
+
+    torch.manual_seed(0)
+    pieces = tokens.train(texts(60, 0), 2000)
+    spec = pocket(2, pieces.size, 8)
+    model = UnifiedModel(spec, False)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.06)
+    facts = {
+        "spec": spec.to_dict(),
+        "pieces": pieces.definition,
+        "canvas": {"patch": 8, "tokens": 64},
+        "text_limit": 112,
+        "concepts": list(art.CORE[:20]),
+        "looks": list(looks.NAMES),
+        "abilities": [ability.value for ability in Ability if ability is not Ability.VIDEO],
+        "sampling": {"steps": 2, "guidance": 1.0},
+    }
+    checkpoint.save(path, model.state_dict(), facts)
 
 
 @dataclass
@@ -168,7 +202,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def browser(server: Server) -> Iterator[Any]:
+def able(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose pocket engine can do everything that pocket engines can."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed, so nobody can look at the page")
+    folder = tmp_path_factory.mktemp("able")
+    untrained_pocket(folder / "pocket.safetensors")
+    made = Server(folder, "pocket", {"SAYSO_WEIGHTS": str(folder / "pocket.safetensors")})
+    made.start()
+    yield made
+    made.kill(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed, so nobody can look at the page")
     with playwright.sync_playwright() as play:
         found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
