@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sayso.hooks import Fit
 from sayso.server import arena, narration
 from sayso.server.arena import Ballot
 from tests.server_kit import Served, Unmarked, picture, png, serving
@@ -164,11 +166,18 @@ def test_the_gallery(page: Page, served: Served) -> None:
     assert len(page("GET", "/pictures", params={"query": "zebra"})["data"]) == 1
 
 
-def test_an_engine_is_loaded_and_unloaded(page: Page, served: Served) -> None:
+def test_an_engine_is_loaded_and_unloaded(page: Page, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = served.studio.rooms.director.table
     assert {row["name"]: row["default"] for row in page("GET", "/engines")["data"]}["fake"] is True
     assert next(row["loaded"] for row in page("POST", "/engines/fake/load")["data"] if row["name"] == "fake")
     assert not next(row["loaded"] for row in page("POST", "/engines/fake/unload")["data"] if row["name"] == "fake")
     page("POST", "/engines/nothing/load", 404)
+    page("GET", "/engines/nothing/fit", 404)
+    assert page("GET", "/engines/fake/fit")["data"] == [] and page("GET", "/engines")["data"][0]["fit"] is False
+    ways = [Fit("", False, None, "needs 30 GB, 23 GB are free"), Fit("quantise=int8", True, 61200.0, "needs 18 GB, 23 GB are free")]
+    monkeypatch.setitem(table, "fake", replace(table["fake"], fit=lambda: ways))
+    assert page("GET", "/engines/fake/fit")["data"] == [asdict(way) for way in ways]
+    assert next(row["fit"] for row in page("GET", "/engines")["data"] if row["name"] == "fake")
     assert page("GET", "/names")["gpt-image-2"] == "fake"
 
 

@@ -488,6 +488,68 @@ def test_a_plan_that_an_engine_takes_is_drawn_by_it(browser: Any, able: Server) 
         expect(visit.page.locator(".answer").last).to_contain_text("no plan could be read")
 
 
+def test_variants_stand_side_by_side_and_one_is_opened(visit: Visit, server: Server) -> None:
+    row = server.draw("a lighthouse", seed=11, style="line")
+    visit.open(f"canvas/{row['id']}", ".strip a")
+    visit.page.get_by_role("tab", name="Variants").click()
+    visit.page.get_by_label("How many").select_option("3")
+    visit.page.get_by_role("button", name="Draw variants").click()
+    beside = visit.page.locator("dialog .beside li")
+    expect(beside).to_have_count(3)
+    rows = server.get(f"/pictures?conversation={row['conversation']}")["data"][:3]
+    assert {(one["prompt"], one["settings"]["style"]) for one in rows} == {("a lighthouse", "line")}
+    assert len({one["seed"] for one in rows} | {11}) == 4
+    expect(beside.nth(1).locator("img")).to_be_visible()
+    opened = beside.nth(1).locator("img").get_attribute("src").split("/pictures/")[1].split("/")[0]
+    visit.page.get_by_role("button", name="Open number 2").click()
+    visit.page.wait_for_url(lambda url: url.endswith(opened))
+    expect(visit.page.locator(".strip li")).to_have_count(4)
+
+
+def test_a_style_is_picked_by_its_thumbnail_and_the_picture_put_into_it(visit: Visit, server: Server) -> None:
+    row = server.draw("a windmill", seed=12)
+    visit.open(f"canvas/{row['id']}", ".strip a")
+    visit.page.get_by_role("tab", name="Style").click()
+    visit.page.get_by_role("button", name="Choose a style").click()
+    styles = visit.page.locator("dialog .style")
+    expect(styles.first).to_be_visible()
+    assert styles.count() >= 50 and visit.page.locator("dialog .style:not([aria-disabled])").count() == 5
+    visit.page.locator("dialog .style[aria-disabled]").first.click()
+    expect(visit.page.locator("dialog")).to_be_visible()  # what the engine cannot do is not taken
+    visit.page.get_by_label("Search styles").fill("sticker")
+    expect(styles).to_have_count(1)
+    styles.click()
+    expect(visit.page.locator(".style-big .style-thumb")).to_be_visible()
+    visit.page.get_by_role("button", name="Put it in this style").click()
+    visit.page.wait_for_url(lambda url: row["id"] not in url)
+    made = server.get(f"/pictures/{visit.talk}")
+    assert made["settings"]["style"] == "twemoji" and made["parents"] == [row["id"]]
+
+
+def test_settings_tell_what_fits_and_load_and_unload(visit: Visit, server: Server) -> None:
+    ways = [
+        {"way": "", "fits": False, "seconds": None, "why": "needs 30.3 GiB, 21.3 GiB are free"},
+        {"way": "quantise=int8", "fits": True, "seconds": 61200.0, "why": "needs 18.2 GiB, 21.3 GiB are free"},
+    ]
+    visit.page.route("**/engines/bagel/fit", lambda route: route.fulfill(json={"data": ways}))  # the real one measures the machine
+    visit.open("settings/engines", ".engine")
+    bagel = visit.page.locator(".engine", has=visit.page.get_by_role("heading", name="bagel"))
+    bagel.get_by_text("What fits on this machine").click()
+    expect(bagel.locator(".note.good")).to_contain_text("Fits: quantise=int8 about 17 h")
+    expect(bagel.locator("tbody tr")).to_have_count(2)
+    card = visit.page.locator(".engine", has=visit.page.get_by_role("heading", name="fake"))
+    expect(card.locator(".abilities li")).to_have_count(7)
+    if not next(row["loaded"] for row in server.get("/engines")["data"] if row["name"] == "fake"):
+        card.get_by_role("button", name="Load", exact=True).click()
+    card.get_by_role("button", name="Unload").click()
+    expect(card.get_by_role("button", name="Load", exact=True)).to_be_visible()
+    visit.page.get_by_label("Colours").select_option("dark")
+    expect(visit.page.locator("html")).to_have_attribute("data-theme", "dark")
+    visit.page.locator(".clause summary").first.click()
+    expect(visit.page.locator(".clause[open]")).to_contain_text("This is drawn")
+    expect(visit.page.locator("#set-limits")).to_contain_text("Pictures at once")
+
+
 def planned(visit: Visit, words: str) -> None:
     """Asks for a plan and waits for its boxes."""
     visit.page.get_by_role("button", name="Options").click()

@@ -230,6 +230,20 @@ class EngineState(Answer):
     styles: list[str] | None = Field(default=None, description="What a wish's style may be; null: a style is said in words.")
     sizes: list[str] = Field(default_factory=list, description="Sizes worth offering, best first; empty: any multiple of 16.")
     options: list[str] = Field(default_factory=list, description="Names of engine_options that it knows.")
+    fit: bool = Field(default=False, description="Whether /engines/{name}/fit can tell how it would run here.")
+
+
+class Way(Answer):
+    """One way of running an engine on this machine."""
+
+    way: str = Field(description="Load options as the command line takes them; empty: as it is.")
+    fits: bool
+    seconds: float | None = Field(description="For one picture, an estimate; null where it does not fit or cannot be told.")
+    why: str = Field(description="What decides, as a clause.")
+
+
+class Ways(Answer):
+    data: list[Way]
 
 
 class EngineList(Answer):

@@ -61,6 +61,7 @@ export const server = () => get("/server");
 export const engines = () => get("/engines");
 export const loadEngine = (name) => act("POST", `/engines/${id(name)}/load`);
 export const unloadEngine = (name) => act("POST", `/engines/${id(name)}/unload`);
+export const fitOf = (name) => get(`/engines/${id(name)}/fit`);
 export const settings = () => get("/settings");
 export const policy = () => get("/policy");
 export const keys = () => get("/keys");

@@ -29,6 +29,9 @@ export function t(key, values = {}) {
   return said.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
+/** Things one after the other, as the language does it. */
+export const listed = (things) => new Intl.ListFormat(current === "zh" ? "zh-CN" : "en", { type: "unit", style: "short" }).format(things);
+
 export function when(seconds) {
   const then = new Date(seconds * 1000);
   const days = Math.floor((Date.now() - then) / 86400000);

@@ -36,7 +36,7 @@ class Turner {
     fill(root, h("div", { class: "page", tabindex: "-1" }, h("div", { class: "page-inner" }, h("header", { class: "page-head" }, h("div", {}, h("h1", {}, t("turn.title")), h("p", {}, t("turn.words"))),
       h("nav", { class: "row turn-modes", "aria-label": t("turn.title") }, Object.keys(WAYS).map(tab))), this.place)));
     const arrows = { left: "arrowleft", right: "arrowright", forward: "arrowup", back: "arrowdown" };
-    const name = (way) => t(way === "forward" || way === "back" ? `walk.${way}` : `turn.${way}`);
+    const name = (way) => (["forward", "back"].includes(way) ? t(`walk.${way}`) : t(`turn.${way}`));
     keys.here([...WAYS[this.mode].map((way) => [arrows[way], name(way), () => this.key(way)]), ["escape", t("key.stop"), () => { if (!this.job) return false; this.stop(); return true; }]]);
     this.forget();
     if (this.able[this.mode].length) this.furnish(name);
