@@ -15,6 +15,7 @@ from sayso.storage.pages import MOST, as_row, new_id, now
 from sayso.storage.rows import Conversation, Page, Turn
 
 TITLE = 300
+OPENING = 80  # characters of the first words that become a title
 
 
 def create(tx: Connection, owner: str, title: str, metadata: Mapping[str, str]) -> Conversation:
@@ -92,7 +93,8 @@ def append(
     said = " ".join(part["text"] for part in parts if "text" in part).strip()
     known = tx.scalar(select(t.conversations.c.title).where(t.conversations.c.id == conversation.id))
     if role == "user" and said and not known:
-        values["title"] = " ".join(said.split())[:80]
+        whole = " ".join(said.split())
+        values["title"] = whole if len(whole) <= OPENING else f"{whole[: OPENING - 1].rstrip()}…"
     tx.execute(update(t.conversations).where(t.conversations.c.id == conversation.id).values(values))
     if said:
         search.add(tx, owner, "conversation", conversation.id, said)

@@ -54,7 +54,8 @@ class Turner {
   }
 
   apologise() {
-    fill(this.place, h("div", { class: "card empty" }, icon("turn"), h("p", {}, t(`turn.cannot.${this.mode}`)), h("ul", { class: "able" }, known.engines.map((row) => h("li", {}, h("b", {}, row.name), h("small", {}, row.missing ? t("engine.missing.why", { why: row.missing }) : t("turn.lacks", { ability: t(`ability.${this.mode}`) }))))),
+    const would = known.engines.filter((row) => can(row, this.mode));
+    fill(this.place, h("div", { class: "card empty" }, icon("turn"), h("p", {}, t(`turn.cannot.${this.mode}`)), would.length > 0 && h("ul", { class: "able" }, would.map((row) => h("li", {}, h("b", {}, row.name), h("small", {}, t("engine.missing.why", { why: row.missing }))))),
       h("a", { class: "button", href: "#/settings/engines" }, t("set.engines"))));
   }
 

@@ -49,7 +49,7 @@ export function moved([x0, y0, x1, y1], dx, dy, resize) {
  * with Shift they resize it, Delete takes it away.
  */
 export function editor(plan, { locked = false, changed = () => {}, chosen = () => {} } = {}) {
-  const board = h("div", { class: "plan-board", role: "group", "aria-label": t("plan.board"), vars: { "--ratio": `${plan.width} / ${plan.height}` } });
+  const board = h("div", { class: "plan-board", role: "group", "aria-label": t("plan.board"), vars: { "--ratio": `${plan.width} / ${plan.height}`, "--wide": plan.width / plan.height } });
   const solid = /#[0-9a-f]{6}/i.exec(plan.background)?.[0];
   if (solid) board.style.setProperty("background-color", solid);
   const put = (node, row) => {

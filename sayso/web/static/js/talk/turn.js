@@ -1,7 +1,7 @@
 // One turn on the page: what was said, and what came of it, while it comes and after.
 
 import * as api from "../api.js";
-import { announce, button, fill, h, icon, menu } from "../dom.js";
+import { announce, button, fill, h, icon, menu, put } from "../dom.js";
 import { t } from "../i18n.js";
 import { copyText, downloadButton, favouriteButton, img, pictureMenu } from "../pictures.js";
 import { follow } from "./follow.js";
@@ -60,7 +60,7 @@ export class TurnCard {
   begin() {
     const wanted = this.turn.wish?.action === "answer" || this.turn.wish?.plan_only ? 0 : this.turn.wish?.count || 1;
     const [width, height] = /^(\d+)x(\d+)$/.exec(this.turn.wish?.size || "")?.slice(1).map(Number) || [1, 1];
-    this.slots = Array.from({ length: wanted }, (_, i) => h("div", { class: "slot", vars: { "--ratio": `${width} / ${height}` } },
+    this.slots = Array.from({ length: wanted }, (_, i) => h("div", { class: "slot", vars: { "--ratio": `${width} / ${height}`, "--wide": width / height } },
       h("span", { class: "visually-hidden" }, t("drawing.nth", { nth: i + 1 }))));
     this.line = h("span", { class: "grow" }, t(this.turn.status === "queued" ? "queued" : "starting"));
     this.bar = h("span");
@@ -116,6 +116,7 @@ export class TurnCard {
     next.decode().then(() => {
       if (slot.dataset.final) return;
       slot.style.setProperty("--ratio", `${data.width} / ${data.height}`);
+      slot.style.setProperty("--wide", data.width / data.height);
       slot.classList.toggle("sharp", kind === "picture");
       if (kind === "picture") slot.dataset.final = "yes";
       slot.replaceChildren(next);
@@ -154,15 +155,18 @@ export class TurnCard {
         turn.error?.details?.clause && h("a", { href: "#/settings/policy" }, t("policy.read")))),
       turn.status === "cancelled" && h("p", { class: "note" }, icon("stop"), t("ended.cancelled")),
     ];
-    fill(this.answer, children, h("div", { class: "turn-tools" },
-      button({ text: t("again"), glyph: "again", kind: "plain small", press: () => acts.again(turn) }),
-      turn.engine && h("small", {}, [turn.engine, drawn[0]?.seed !== undefined && drawn[0]?.seed !== null ? t("seed.of", { seed: drawn[0].seed }) : null].filter(Boolean).join(" · "))));
+    const tools = [button({ text: t("again"), glyph: "again", kind: "plain small", press: () => acts.again(turn) }),
+      turn.engine && h("small", {}, [turn.engine, Number.isFinite(drawn[0]?.seed) ? t("seed.of", { seed: drawn[0].seed }) : null].filter(Boolean).join(" · "))];
+    fill(this.answer, children);
+    const caption = drawn.length === 1 && this.answer.querySelector("figcaption");
+    if (caption) put(caption, tools);
+    else put(this.answer, [h("div", { class: "turn-tools" }, tools)]);
   }
 
   picture(picture) {
     const more = button({ label: t("picture.more"), glyph: "more", kind: "plain small", "aria-haspopup": "menu", press: () => pictureMenu(more, picture) });
     return h("figure", { class: "drawn" },
-      h("a", { class: "slot sharp checkered", href: `#/canvas/${picture.id}`, title: t("open.canvas"), vars: { "--ratio": `${picture.width} / ${picture.height}` } },
+      h("a", { class: "slot sharp checkered", href: `#/canvas/${picture.id}`, title: t("open.canvas"), vars: { "--ratio": `${picture.width} / ${picture.height}`, "--wide": picture.width / picture.height } },
         img(picture, { eager: true })),
       h("figcaption", { class: "row" },
         button({ text: t("change"), glyph: "brush", kind: "plain small", press: () => { location.hash = `#/canvas/${picture.id}`; } }),

@@ -1,7 +1,7 @@
 // The place to talk: conversations beside, the thread in the middle, the words below.
 
 import * as api from "../api.js";
-import { announce, button, fill, h, icon, put } from "../dom.js";
+import { announce, button, fill, h, icon } from "../dom.js";
 import { t } from "../i18n.js";
 import * as keys from "../keys.js";
 import { confirm, filesOf } from "../pictures.js";
@@ -33,7 +33,7 @@ class Talk {
     const veil = h("div", { class: "side-veil", on: { click: () => this.drawer(false) } });
     this.node = h("div", { class: "talk-view" }, this.list.node, veil, h("section", { class: "talk-main", "aria-label": t("place.talk") },
       h("header", { class: "talk-top" }, this.side, this.title, button({ label: t("new"), glyph: "new", kind: "plain only-narrow", press: () => { location.hash = "#/talk/new"; } })),
-      this.scroll, h("div", { class: "talk-foot" }, this.below, this.words.node)));
+      this.scroll, this.foot = h("div", { class: "talk-foot" }, this.below, this.words.node), this.starts = h("div", { class: "starts" })));
     fill(root, this.node);
     this.node.addEventListener("dragover", (event) => { event.preventDefault(); this.node.classList.add("dropping"); });
     this.node.addEventListener("dragleave", (event) => { if (!this.node.contains(event.relatedTarget)) this.node.classList.remove("dropping"); });
@@ -107,6 +107,8 @@ class Talk {
       if (this.thread.parentNode !== this.scroll) fill(this.scroll, this.thread);
       this.toEnd(false);
     } else fill(this.scroll, this.welcome());
+    fill(this.starts, turns.length === 0 && this.examples());
+    this.node.classList.toggle("fresh", turns.length === 0);
     this.tend();
   }
 
@@ -215,12 +217,14 @@ class Talk {
   // --- the first screen
 
   welcome() {
-    const engine = this.words.engine;
+    return h("div", { class: "welcome" }, h("h2", { class: "motto" }, t("motto")), h("p", { class: "motto-more" }, t("motto.more")),
+      !this.words.engine && h("p", { class: "note warn" }, icon("warn"), t("cannot.none"), h("a", { href: "#/settings/engines" }, t("set.engines"))));
+  }
+
+  examples() {
     const art = (name) => new URL(`../../art/example-${name}.webp`, import.meta.url).href;
     const card = ([name, nth]) => h("li", {}, h("button", { type: "button", class: "example", on: { click: () => { this.words.set({ words: t(`example.${name}`) }); this.words.focus(); announce(t("example.taken")); } } },
       h("img", { src: art(name), alt: "", width: 160, height: 160, "data-nth": nth }), h("span", {}, t(`example.${name}`))));
-    return put(h("div", { class: "welcome" }), [h("h2", { class: "motto" }, t("motto")), h("p", { class: "motto-more" }, t("motto.more")),
-      h("ul", { class: "examples", "aria-label": t("examples") }, EXAMPLES.map(card)),
-      !engine && h("p", { class: "note warn" }, icon("warn"), t("cannot.none"), h("a", { href: "#/settings" }, t("place.settings")))]);
+    return h("ul", { class: "examples", "aria-label": t("examples") }, EXAMPLES.map(card));
   }
 }
