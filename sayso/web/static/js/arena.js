@@ -29,10 +29,14 @@ function side(kept, fallback) {
   return wish;
 }
 
+function remembered() {
+  try { return JSON.parse(prefer("arena") || "{}") || {}; } catch { return {}; }
+}
+
 class Arena {
   constructor(root) {
     const names = painters().map((row) => row.name);
-    const kept = JSON.parse(prefer("arena") || "{}");
+    const kept = remembered();
     this.category = "animals";
     this.sides = [side(kept.a, { engine: names[0] || "", steps: null }), side(kept.b, { engine: names[1] || names[0] || "", steps: names.length > 1 ? null : 4 })];
     this.prompt = h("input", { value: PROMPTS.animals[0], maxlength: 1000, required: true });

@@ -32,7 +32,7 @@ const told = (place, error) => fill(place, h("p", { class: "note bad", role: "al
 
 function look(place) {
   fill(place, h("div", { class: "pair" },
-    field(t("set.language"), select(languages(), language(), (name) => { localStorage.setItem("sayso.language", name); tell("repaint"); })),
+    field(t("set.language"), select(languages(), language(), (name) => { prefer("language", name); tell("repaint"); })),
     field(t("set.theme"), select(["auto", "light", "dark", "contrast"].map((name) => [name, t(`theme.${name}`)]), prefer("theme") || "auto", (name) => { prefer("theme", name); tell("repaint"); }))));
 }
 

@@ -46,7 +46,7 @@ export class TurnCard {
     ]) });
     fill(this.said,
       h("div", { class: "bubble" }, shown.length > 0 && h("div", { class: "said-pictures" },
-        shown.map((part) => h("a", { href: `#/canvas/${part.picture.id}`, class: "checkered" }, img(part.picture, { small: true })))), words && h("p", {}, words)),
+        shown.map((part) => h("a", { href: `#/canvas/${part.picture.id}`, class: "checkered" }, img(part.picture, { small: true })))), words && h("p", { dir: "auto" }, words)),
       h("div", { class: "turn-tools" },
         turn.siblings.length > 1 && h("span", { class: "forks" },
           button({ label: t("fork.before"), glyph: "left", kind: "plain small", disabled: at <= 0, press: () => acts.choose(turn.siblings[at - 1]) }),
@@ -150,7 +150,7 @@ export class TurnCard {
       waits && thoughts.length > 0 && h("p", { class: "note" }, icon("think"), t(acts.drawer(turn) ? "plan.waits" : "thought.waits")),
       thoughts.map((part) => unfolded(part.text, { draw: acts.drawer(turn), open: Boolean(waits) })),
       drawn.length > 0 && h("div", { class: `slots n${Math.min(drawn.length, 4)}` }, drawn.map((picture) => this.picture(picture))),
-      texts.length > 0 && h("div", { class: quiet ? "remarks" : "spoken" }, texts.map((part) => h("p", {}, quiet ? icon("info") : null, part.text))),
+      texts.length > 0 && h("div", { class: quiet ? "remarks" : "spoken" }, texts.map((part) => h("p", { dir: "auto" }, quiet ? icon("info") : null, part.text))),
       turn.status === "failed" && h("div", { class: "note bad", role: "alert" }, icon("warn"), h("div", {}, h("p", {}, turn.error?.message || t("ended.failed")),
         turn.error?.details?.clause && h("a", { href: "#/settings/policy" }, t("policy.read")))),
       turn.status === "cancelled" && h("p", { class: "note" }, icon("stop"), t("ended.cancelled")),

@@ -1,11 +1,12 @@
 // The place to talk: conversations beside, the thread in the middle, the words below.
 
 import * as api from "../api.js";
-import { announce, button, fill, h, icon } from "../dom.js";
+import { announce, button, fill, h, icon, toast } from "../dom.js";
 import { t } from "../i18n.js";
 import * as keys from "../keys.js";
+import { brief } from "../kept.js";
 import { confirm, filesOf } from "../pictures.js";
-import { engine as engineOf, tell } from "../state.js";
+import { engine as engineOf, on, tellAll } from "../state.js";
 import { composer } from "./composer.js";
 import { conversationList } from "./list.js";
 import { TurnCard } from "./turn.js";
@@ -41,10 +42,15 @@ class Talk {
     this.scroll.addEventListener("scroll", () => { this.below.hidden = this.atEnd(); }, { passive: true });
     this.grown = new ResizeObserver(() => { if (this.stick) this.toEnd(false); });
     this.grown.observe(this.thread);
+    const heard = (told) => { if (told?.elsewhere && told.id && told.id === this.id) this.reload(false); };
+    const seen = () => { if (document.visibilityState === "visible" && this.id && !this.live().length) this.reload(false); };
+    this.off = [on("conversations", heard), () => document.removeEventListener("visibilitychange", seen)];
+    document.addEventListener("visibilitychange", seen);
     keys.here([["j", t("key.next"), () => this.walk(1)], ["k", t("key.before"), () => this.walk(-1)], ["escape", t("key.stop"), () => this.escape()]]);
   }
 
   close() {
+    for (const off of this.off) off();
     this.list.close();
     this.words.close();
     this.grown.disconnect();
@@ -80,10 +86,10 @@ class Talk {
 
   /** What another page left for the next message. */
   collect() {
-    const left = sessionStorage.getItem("sayso.reuse");
-    if (left) { sessionStorage.removeItem("sayso.reuse"); const { text, wish } = JSON.parse(left); this.words.set({ words: text, options: wish }); }
-    const shown = sessionStorage.getItem("sayso.refer");
-    if (shown) { sessionStorage.removeItem("sayso.refer"); this.words.attach(JSON.parse(shown)); }
+    const left = brief.take("reuse");
+    if (left) { const { text, wish } = JSON.parse(left); this.words.set({ words: text, options: wish }); }
+    const shown = brief.take("refer");
+    if (shown) { this.words.attach(JSON.parse(shown)); }
   }
 
   path() {
@@ -93,6 +99,7 @@ class Talk {
 
   paint() {
     const turns = this.tree ? this.path() : [];
+    const atEnd = this.thread.parentNode !== this.scroll || this.atEnd();
     this.title.textContent = this.tree?.title || (this.tree ? t("untitled") : "");
     const kept = new Map();
     for (const turn of turns) {
@@ -105,7 +112,7 @@ class Talk {
     if (turns.length) {
       fill(this.thread, [...kept.values()].map((card) => card.node));
       if (this.thread.parentNode !== this.scroll) fill(this.scroll, this.thread);
-      this.toEnd(false);
+      if (atEnd) this.toEnd(false);
     } else fill(this.scroll, this.welcome());
     fill(this.starts, turns.length === 0 && this.examples());
     this.node.classList.toggle("fresh", turns.length === 0);
@@ -119,17 +126,22 @@ class Talk {
 
   live() { return [...this.cards.values()].filter((card) => card.live); }
 
-  async reload() {
-    this.tree = await api.conversation(this.id);
+  /** Shows the conversation as the server has it now; `changed`: by us, so that other tabs hear of it. */
+  async reload(changed = true) {
+    const { id } = this;
+    const tree = await api.conversation(id).catch((error) => { if (error.status === 404) return null; throw error; });
+    if (id !== this.id) return;
+    if (!tree) { toast(t("talk.gone"), { closeLabel: t("close") }); tellAll("conversations"); location.replace("#/talk/new"); return; }
+    this.tree = tree;
     this.paint();
-    tell("conversations");
+    if (changed) tellAll("conversations", { id });
   }
 
   acts() {
     return {
       edit: (turn) => this.edit(turn),
       again: async (turn) => { await api.again(turn.conversation, turn.id); await this.reload(); },
-      branch: async (turn) => { const made = await api.branch(turn.conversation, turn.id); announce(t("branched")); tell("conversations"); location.hash = `#/talk/${made.id}`; },
+      branch: async (turn) => { const made = await api.branch(turn.conversation, turn.id); announce(t("branched")); tellAll("conversations"); location.hash = `#/talk/${made.id}`; },
       remove: (turn) => this.remove(turn),
       choose: async (id) => { await api.changeConversation(this.id, { current: this.leaf(id) }); await this.reload(); },
       refer: (picture) => { this.words.attach(picture); this.words.focus(); },
@@ -164,7 +176,8 @@ class Talk {
     const rest = await api.conversation(turn.conversation);
     if (rest.tree.length) { if (this.id === turn.conversation) await this.reload(); return; }
     await api.deleteConversation(turn.conversation);
-    tell("conversations");
+    this.id = null;
+    tellAll("conversations", { id: turn.conversation });
     location.hash = "#/talk/new";
   }
 
@@ -176,27 +189,23 @@ class Talk {
     await this.post({ parts, wish, parent: turn.parent, fork: true });
   }
 
-  async send({ parts, wish }) {
+  async send({ parts, wish, once }) {
     const fork = this.parent !== undefined;
-    await this.post({ parts, wish, parent: this.parent, fork });
+    await this.post({ parts, wish, once, parent: this.parent, fork });
     return true;
   }
 
   /** Says a turn; a conversation begins with its first. */
-  async post({ parts, wish, parent, fork }) {
-    const fresh = !this.id;
-    if (fresh) {
-      const made = await api.createConversation();
-      this.id = made.id;
-    }
+  async post({ parts, wish, parent, fork, once }) {
+    this.id ||= (await api.createConversation()).id;
     const body = { parts, wish, partial_images: 3 };
     if (fork && parent) body.parent = parent;
     if (fork && !parent) body.from_start = true;
-    const turn = await api.sayTurn(this.id, body);
+    const turn = await api.sayTurn(this.id, body, once);
     this.parent = undefined;
-    if (fresh) history.replaceState(null, "", `#/talk/${this.id}`);
+    if (location.hash !== `#/talk/${this.id}`) history.replaceState(null, "", `#/talk/${this.id}`);
     await this.reload();
-    if (fresh) this.list.mark(this.id);
+    this.list.mark(this.id);
     this.toEnd();
     return turn;
   }
