@@ -31,7 +31,7 @@ export function t(key, values = {}) {
 }
 
 /** Things one after the other, as the language does it. */
-export const listed = (things) => new Intl.ListFormat(current === "zh" ? "zh-CN" : "en", { type: "unit", style: "short" }).format(things);
+export const listed = (things) => new Intl.ListFormat(current === "zh" ? "zh-CN" : "en", { type: "conjunction", style: "narrow" }).format(things);
 
 export function when(seconds) {
   const then = new Date(seconds * 1000);
