@@ -79,7 +79,9 @@ class Talk {
     if (this.id) this.tree = await api.conversation(this.id).catch((error) => { if (error.status === 404) return null; throw error; });
     if (this.id && !this.tree) { location.replace("#/talk/new"); return; }
     this.list.mark(this.id);
+    this.entering = true;
     this.paint();
+    this.entering = false;
     this.collect();
     if (matchMedia("(min-width: 761px)").matches) this.words.focus();
   }
@@ -99,7 +101,7 @@ class Talk {
 
   paint() {
     const turns = this.tree ? this.path() : [];
-    const atEnd = this.thread.parentNode !== this.scroll || this.atEnd();
+    const atEnd = this.entering || this.thread.parentNode !== this.scroll || this.atEnd();
     this.title.textContent = this.tree?.title || (this.tree ? t("untitled") : "");
     const kept = new Map();
     for (const turn of turns) {
