@@ -6,6 +6,7 @@ import http.server
 import json
 import random
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from sayso.errors import BadInput
+from sayso.errors import BadInput, SaysoError
 from sayso.trust import examples, eyes, folding, plugin, reasoner, rules, shapes
 from sayso.trust.audit import Audit
 from sayso.trust.eyes import Eyes
@@ -151,6 +152,19 @@ def test_the_drawn_worlds_own_prompts_are_never_refused() -> None:
 
 
 # pictures
+
+def test_lettering_that_takes_too_long_to_read_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(words: list[str], **how: object) -> None:
+        raise subprocess.TimeoutExpired(words, 20)
+
+    monkeypatch.setattr(eyes.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(eyes.subprocess, "run", slow)
+    eyes._languages.cache_clear()
+    read = eyes.tesseract()
+    assert read is not None
+    with pytest.raises(SaysoError, match="was not judged; try again"):
+        read(WHITE)
+
 
 def test_lettering_in_an_input_picture_is_read_with_what_is_asked(tesseract: str) -> None:
     image = Image.new("RGBA", (600, 120), "white")

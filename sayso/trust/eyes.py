@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from sayso.errors import SaysoError
 from sayso.types import Picture
 
 SECONDS = 20  # for reading one picture
@@ -48,7 +49,7 @@ def _languages(program: str) -> str:
 
 
 def tesseract() -> Callable[[Picture], str] | None:
-    """A reader of lettering in English and Chinese, or None where Tesseract is not installed."""
+    """A reader of lettering in English and Chinese, or None where Tesseract is not installed. It raises SaysoError when it takes too long."""
     program = shutil.which("tesseract")
     if program is None:
         return None
@@ -60,8 +61,12 @@ def tesseract() -> Callable[[Picture], str] | None:
         image.thumbnail((SIDE, SIDE))
         out = io.BytesIO()
         image.save(out, "PNG", compress_level=1)
-        words = [program, "stdin", "stdout", "-l", _languages(program), "--psm", "11"]
-        ran = subprocess.run(words, input=out.getvalue(), capture_output=True, timeout=SECONDS, check=False)
+        try:
+            words = [program, "stdin", "stdout", "-l", _languages(program), "--psm", "11"]
+            ran = subprocess.run(words, input=out.getvalue(), capture_output=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            told = f"the lettering in a picture could not be read within {SECONDS} s, so it was not judged; try again when this machine is less busy"
+            raise SaysoError(told) from None
         return ran.stdout.decode("utf-8", "replace")
 
     return read
