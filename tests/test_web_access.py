@@ -17,7 +17,7 @@ from tests.web_kit import Server, Visit, playwright, visiting
 able, browser, server, visit = web_kit.able, web_kit.browser, web_kit.server, web_kit.visit
 expect = playwright.expect
 AXE = (Path(__file__).parent / "js" / "axe-core-4.14.1.min.js").read_text(encoding="utf-8")
-PLACES = {"talk": ".example", "gallery": ".tile", "arena": "form", "turn": ".empty", "seal": ".dropzone", "settings": ".clause"}
+PLACES = {"talk": ".example", "gallery": ".tile", "arena": "form", "turn": ".empty, .turn-form", "seal": ".dropzone", "settings": ".clause"}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from PIL import Image
 from tests import web_kit
 from tests.web_kit import Server, Visit, playwright, visiting
 
-browser, server, visit = web_kit.browser, web_kit.server, web_kit.visit
+browser, modest, server, visit = web_kit.browser, web_kit.modest, web_kit.server, web_kit.visit
 expect = playwright.expect
 
 
@@ -400,17 +400,18 @@ def test_pictures_with_names_go_into_a_message(visit: Visit, server: Server, tmp
     assert len(server.get("/pictures?limit=1")["data"][0]["parents"]) == 2
 
 
-def test_what_an_engine_cannot_do_is_said_in_words(visit: Visit, server: Server) -> None:
-    visit.open()
-    visit.page.get_by_role("button", name="Options").click()
-    visit.page.get_by_label("Engine").select_option("pocket")
-    expect(visit.page.locator(".sheet")).to_contain_text("pocket does not think before it draws. These can: fake.")
-    visit.page.keyboard.press("Escape")
-    visit.page.get_by_role("button", name="Style", exact=True).click()
-    expect(visit.page.locator("dialog")).to_contain_text("Not with pocket")
-    assert visit.page.locator("dialog .style").count() >= 50
-    assert visit.page.locator("dialog .style:not([aria-disabled])").count() == 5
-    visit.page.locator("dialog .style", has_text="line art").click()
-    expect(visit.page.locator(".chips")).to_contain_text("line art")
-    visit.open("turn", ".empty")
-    expect(visit.page.locator(".empty")).to_contain_text("No engine that is ready here can turn things round.")
+def test_what_an_engine_cannot_do_is_said_in_words(browser: Any, modest: Server) -> None:
+    with visiting(browser, modest) as visit:
+        visit.open()
+        visit.page.get_by_role("button", name="Options").click()
+        visit.page.get_by_label("Engine").select_option("pocket")
+        expect(visit.page.locator(".sheet")).to_contain_text("pocket does not think before it draws. These can: fake.")
+        visit.page.keyboard.press("Escape")
+        visit.page.get_by_role("button", name="Style", exact=True).click()
+        expect(visit.page.locator("dialog")).to_contain_text("Not with pocket")
+        assert visit.page.locator("dialog .style").count() >= 50
+        assert visit.page.locator("dialog .style:not([aria-disabled])").count() == 5
+        visit.page.locator("dialog .style", has_text="line art").click()
+        expect(visit.page.locator(".chips")).to_contain_text("line art")
+        visit.open("turn", ".empty")
+        expect(visit.page.locator(".empty")).to_contain_text("No engine that is ready here can turn things round.")

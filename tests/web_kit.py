@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,8 @@ class Server:
         return dict(now)
 
 
-def untrained_pocket(path: Path) -> None:
-    """A pocket model of two layers that says it can do everything; what it draws is noise, by the whole way of the real one."""
+def untrained_pocket(path: Path, abilities: Sequence[str] | None = None) -> None:
+    """A pocket model of two layers that says it can do this (None: everything); it draws noise, by the whole way of the real one."""
     import torch
 
     from sayso.engines import checkpoint
@@ -145,8 +145,8 @@ def untrained_pocket(path: Path) -> None:
         "canvas": {"patch": 8, "tokens": 64},
         "text_limit": 112,
         "concepts": list(art.CORE[:20]),
-        "looks": list(looks.NAMES),
-        "abilities": [ability.value for ability in Ability if ability is not Ability.VIDEO],
+        "looks": list(looks.NAMES) if abilities is None else [],
+        "abilities": [one.value for one in Ability if one is not Ability.VIDEO] if abilities is None else list(abilities),
         "sampling": {"steps": 2, "guidance": 1.0},
     }
     checkpoint.save(path, model.state_dict(), facts)
@@ -201,6 +201,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made.kill(signal.SIGTERM)
 
 
+@pytest.fixture
+def modest(tmp_path: Path) -> Iterator[Server]:
+    """A server whose pocket engine draws from words and nothing more; the test cards are its default."""
+    untrained_pocket(tmp_path / "pocket.safetensors", ("draw", "transparent"))
+    made = Server(tmp_path, env={"SAYSO_WEIGHTS": str(tmp_path / "pocket.safetensors")})
+    made.start()
+    yield made
+    made.kill(signal.SIGTERM)
+
+
 @pytest.fixture(scope="module")
 def able(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose pocket engine can do everything that pocket engines can."""
@@ -208,7 +218,8 @@ def able(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.skip("no Chromium is installed, so nobody can look at the page")
     folder = tmp_path_factory.mktemp("able")
     untrained_pocket(folder / "pocket.safetensors")
-    made = Server(folder, "pocket", {"SAYSO_WEIGHTS": str(folder / "pocket.safetensors")})
+    # Without programs on the path: Tesseract would take longer to look for lettering in each view than the view takes to be drawn.
+    made = Server(folder, "pocket", {"SAYSO_WEIGHTS": str(folder / "pocket.safetensors"), "PATH": str(folder)})
     made.start()
     yield made
     made.kill(signal.SIGTERM)

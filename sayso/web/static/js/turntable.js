@@ -115,6 +115,7 @@ class Turner {
     this.trail.push(drawn);
     this.show(drawn, 0);
     this.stage.focus({ preventScroll: true });
+    this.status.scrollIntoView({ block: "nearest" }); // the buttons under the picture come into sight
   }
 
   /** Says a turn and waits for its picture; null when there was none. */
