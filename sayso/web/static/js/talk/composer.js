@@ -192,7 +192,7 @@ export function composer({ send, stop }) {
     const clean = Object.fromEntries(Object.entries({ ...wish, engine: now?.name }).filter(([name, value]) => !(name === "size" && value === "auto") && !(name === "background" && value === "auto") && !(name === "count" && value === 1)));
     const made = styled(now, style, words, clean);
     const parts = [...attached.map((one) => ({ type: "picture", id: one.picture.id })), ...(made.text ? [{ type: "text", text: made.text }] : [])];
-    const mark = JSON.stringify([draft, parts, made.wish]);
+    const mark = JSON.stringify([parts, made.wish]);
     if (last.mark !== mark) last = { mark, once: api.unique() };
     sending = true;
     tend();
@@ -237,7 +237,9 @@ export function composer({ send, stop }) {
       if (options) { const { style: named, ...rest } = options; style = named || ""; wish = { ...START(), ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined && value !== null)) }; }
       grow(); keep(); tend();
     },
-    draft(name) { draft = `draft.${name}`; text.value = brief.get(draft) || ""; leaveEdit(false); attached = []; requestAnimationFrame(grow); tend(); },
+    /** The conversation has its name now; what is being written goes with it. */
+    named(name) { brief.set(draft, null); draft = `draft.${name}`; keep(); },
+    draft(name) { draft = `draft.${name}`; last = { mark: "", once: "" }; text.value = brief.get(draft) || ""; leaveEdit(false); attached = []; requestAnimationFrame(grow); tend(); },
     state({ drawing, change }) { working = drawing; mode = change ? "change" : "draw"; tend(); },
     get engine() { return row(); },
     close: offEngines,

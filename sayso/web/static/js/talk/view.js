@@ -199,7 +199,10 @@ class Talk {
 
   /** Says a turn; a conversation begins with its first. */
   async post({ parts, wish, parent, fork, once }) {
-    this.id ||= (await api.createConversation()).id;
+    if (!this.id) {
+      this.id = (await api.createConversation()).id;
+      this.words.named(this.id);
+    }
     const body = { parts, wish, partial_images: 3 };
     if (fork && parent) body.parent = parent;
     if (fork && !parent) body.from_start = true;
