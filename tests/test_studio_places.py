@@ -63,6 +63,8 @@ def test_it_draws_talks_finds_and_forgets(afar: Studio) -> None:
     assert job.direction["action"] == "edited" and afar.pixels(LOCAL, job.pictures[0]).width == 256
     assert afar.data(LOCAL, job.pictures[0])[0][:4] == b"\x89PNG" and len(afar.turns(LOCAL, place)) == 4
     assert len(list(afar.shelf.blobs.names(-5))) == 9 + 9 + 2  # each of the first nine with one partial picture
+    afar.delete_turn(LOCAL, place, afar.turns(LOCAL, place)[2].id)
+    assert len(afar.tree(LOCAL, place)) == 2 and len(list(afar.shelf.blobs.names(-5))) == 9 + 9 + 1
     afar.erase(LOCAL)
     assert list(afar.shelf.blobs.names(-5)) == [] and afar.search(LOCAL).rows == ()
     with pytest.raises(NotFound):

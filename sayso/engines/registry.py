@@ -131,6 +131,7 @@ class BuiltIn:
                 ),
                 load=_load_fake,
                 missing=lambda: None,
+                options=frozenset({"pause", "plan"}),
                 styles=STYLES,
                 sizes=("256x256", "512x512", "512x384", "384x512"),
             ),

@@ -343,12 +343,21 @@ class Queue:
         tx.execute(delete(t.jobs).where(t.jobs.c.id == name))
         return loose + release(tx, f"job:{name}")
 
+    def drop_whatever(self, tx: Connection, owner: str, name: str, pictures: bool) -> list[str]:
+        """As `drop`, in any state: a worker that has the job finds it gone."""
+        tx.execute(update(t.jobs).where(t.jobs.c.id == name, t.jobs.c.state.not_in(FINAL)).values(state="cancelled", worker=None))
+        return self.drop(tx, owner, name, pictures)
+
+    def masks(self, tx: Connection, owner: str, names: Sequence[str]) -> set[str]:
+        """Uploads that these jobs had for masks."""
+        asked = tx.scalars(select(t.jobs.c.request).where(t.jobs.c.id.in_(names), t.jobs.c.owner == owner))
+        return {request["mask"] for request in asked if str(request.get("mask") or "").startswith("file-")}
+
     def drop_of_conversation(self, tx: Connection, owner: str, conversation: str, pictures: bool) -> list[str]:
         """Deletes all jobs of a conversation, whatever their state: a worker that has one finds it gone. Returns blobs to collect."""
         loose: list[str] = []
         for name in list(tx.scalars(select(t.jobs.c.id).where(t.jobs.c.conversation == conversation, t.jobs.c.owner == owner))):
-            tx.execute(update(t.jobs).where(t.jobs.c.id == name, t.jobs.c.state.not_in(FINAL)).values(state="cancelled", worker=None))
-            loose += self.drop(tx, owner, name, pictures)
+            loose += self.drop_whatever(tx, owner, name, pictures)
         if not pictures:
             where = (t.pictures.c.conversation == conversation, t.pictures.c.owner == owner)
             tx.execute(update(t.pictures).where(*where).values(conversation=None, turn=None))

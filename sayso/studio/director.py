@@ -126,6 +126,8 @@ class Director:
             raise BadInput("the prompt holds control characters; write it as plain text")
         if not 1 <= request.count <= self.settings.count:
             raise BadInput(f"{request.count} pictures were asked for; ask for 1 to {self.settings.count}")
+        if request.plan_only and not request.think:
+            raise BadInput("a plan alone is what comes of thinking; ask to think, too")
         if request.mask is not None and request.action == "generate":
             raise BadInput("a mask belongs to an edit; leave it out, or the action")
         if request.want == "text" and (request.mask is not None or request.size is not None):

@@ -163,9 +163,9 @@ class Render:
 
     def batch_key(self, engine: Engine, job: Job) -> Hashable | None:
         direction = Direction.from_json(job.direction)
-        if direction.action == "answered":
-            return None
         request = requests.from_json(job.request)
+        if direction.action == "answered" or request.plan_only:
+            return None
         ask = ask_of(request, direction, (), lambda name: self.pictures.pixels(job.owner, name))
         return engine.batch_key(replace(ask, count=1))  # type: ignore[attr-defined]
 
@@ -252,11 +252,12 @@ class Render:
             self._say(work, work.direction.answer)
             return
         first = work.todo[0] if work.todo else 0
-        if work.request.count and not work.todo and work.direction.action != "answered":
+        wordy = work.direction.action == "answered" or work.request.plan_only
+        if not work.todo and not wordy:
             return
         ask = (
             work.ask
-            if work.direction.action == "answered"
+            if wordy
             else replace(work.ask, count=len(work.job.pictures) - first, seed=(work.ask.seed + first) % 2**63)
         )
         work.run.check()
@@ -264,6 +265,8 @@ class Render:
         try:
             for event in events:
                 work.run.check()
+                if work.request.plan_only and not isinstance(event, Spoken | Thought | Failed):
+                    break
                 self._hear(engine, work, first, event, 1)
         finally:
             _close(events)

@@ -52,6 +52,7 @@ from sayso.studio.director import Direction, Director, Shown
 from sayso.studio.door import Door
 from sayso.studio.limits import LOCAL, Gate
 from sayso.studio.metrics import Metrics
+from sayso.studio.pruning import prune
 from sayso.studio.render import Pictures, Render, ask_of, stored
 from sayso.studio.requests import Ref, Request, Said
 from sayso.studio.settings import Settings
@@ -204,7 +205,7 @@ class Studio:
         priority: int,
         messages: Sequence[Said] | None = None,
     ) -> Ticket:
-        count = 0 if direction.action == "answered" else request.count
+        count = 0 if direction.action == "answered" or request.plan_only else request.count
         job = Job(
             new_id("job_"),
             owner.id,
@@ -487,6 +488,12 @@ class Studio:
             talks.get(tx, owner.id, conversation)
             loose = self.queue.drop_of_conversation(tx, owner.id, conversation, pictures)
             talks.drop(tx, conversation)
+        self._gone(loose)
+
+    def delete_turn(self, owner: Key, conversation: str, turn: str) -> None:
+        """The turn and everything that followed from it, with its pictures and uploads unless a turn elsewhere shows them."""
+        with self.db.write() as tx:
+            loose = prune(self.queue, tx, owner.id, conversation, turn)
         self._gone(loose)
 
     def turns(self, owner: Key, conversation: str, turn: str | None = None) -> tuple[Turn, ...]:
