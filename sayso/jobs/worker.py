@@ -53,6 +53,11 @@ class Run:
         self._lines: list[Line] = []
         self._told = time.monotonic()
 
+    @property
+    def apart(self) -> bool:
+        """Whether nothing may run beside it: an attempt at it ended in a crash, and it is to be seen whose fault that was."""
+        return self.job.attempts > 1
+
     def stop(self, why: str) -> None:
         """Asks for the end at the next `check`; the first reason counts."""
         self._why = self._why or why
@@ -140,7 +145,7 @@ class Workers:
     def stop(self, seconds: float) -> None:
         """Lets running jobs end for `seconds`; what still runs then goes back to the queue."""
         self._stop.set()
-        self.queue.bell.set()
+        self.queue.bell.ring()
         end = time.monotonic() + seconds
         while self._running and time.monotonic() < end:
             time.sleep(0.02)
@@ -155,11 +160,12 @@ class Workers:
             run.stop("cancel")
 
     def _loop(self, worker: str) -> None:
+        bell = self.queue.bell
         while not self._stop.is_set():
+            heard = bell.count
             try:
                 if not self._turn(worker):
-                    self.queue.bell.wait(IDLE_SECONDS)
-                    self.queue.bell.clear()
+                    bell.wait(heard, IDLE_SECONDS)
             except StorageFull:
                 self._stop.wait(FULL_SECONDS)
             except Exception:
@@ -169,13 +175,15 @@ class Workers:
     def _turn(self, worker: str) -> bool:
         """One batch; False when there was nothing to do."""
         with self._pick:
-            jobs = self.queue.claim(worker, self.keeper.free())
+            if any(run.apart for run in list(self._running.values())):
+                return False
+            jobs = self.queue.claim(worker, self.keeper.free(), company=bool(self._running))
             if not jobs:
                 return False
             name = jobs[0].engine
             reserved = self.keeper.reserve(name)
             assert reserved, name
-        runs = [self._begin(worker, jobs[0])]
+            runs = [self._begin(worker, jobs[0])]
         try:
             try:
                 engine = self.keeper.engine(name)
@@ -190,7 +198,7 @@ class Workers:
             self.keeper.leave(name)
             for run in runs:
                 self._running.pop(run.job.id, None)
-            self.queue.bell.set()  # the engine's seat is free for whoever found it taken
+            self.queue.bell.ring()  # the engine's seat is free for whoever found it taken
         return True
 
     def _begin(self, worker: str, job: Job) -> Run:
@@ -203,7 +211,7 @@ class Workers:
     def _companions(self, worker: str, engine: Engine, first: Run) -> list[Run]:
         """More jobs that can be drawn together with the first."""
         room = self.pace.batch - max(1, len(first.job.pictures))
-        if room <= 0 or not hasattr(engine, "respond_together"):
+        if room <= 0 or first.apart or not hasattr(engine, "respond_together"):
             return []
         try:
             key = self.performer.batch_key(engine, first.job)
@@ -217,17 +225,16 @@ class Workers:
             self._wait_for(first.job.engine, min(room, self._recent + behind))
         chosen: list[str] = []
         for job in self.queue.waiting(first.job.engine, 4 * self.pace.batch):
-            if room >= max(1, len(job.pictures)) and self._suits(engine, job, key):
+            if not job.attempts and room >= max(1, len(job.pictures)) and self._suits(engine, job, key):
                 chosen.append(job.id)
                 room -= max(1, len(job.pictures))
         return [self._begin(worker, job) for job in self.queue.claim(worker, (first.job.engine,), len(chosen), chosen)] if chosen else []
 
     def _wait_for(self, engine: str, companions: int) -> None:
         """Waits up to `pace.wait` until so many jobs wait behind the first."""
-        end = time.monotonic() + self.pace.wait
+        end, heard = time.monotonic() + self.pace.wait, self.queue.bell.count
         while len(self.queue.waiting(engine, companions)) < companions and (left := end - time.monotonic()) > 0:
-            self.queue.bell.wait(left)
-            self.queue.bell.clear()
+            heard = self.queue.bell.wait(heard, left)
 
     def _suits(self, engine: Engine, job: Job, key: Hashable) -> bool:
         with suppress(Exception):
@@ -287,7 +294,7 @@ class Workers:
             }
             self.queue.end(run.worker, run.job.id, "failed", run.waiting_lines(), error)
         elif why == "shutdown":
-            self.queue.give_back(run.worker, run.job.id, fault=False)
+            self.queue.give_back(run.worker, run.job.id)
         elif why == "cancel" or self._cancel_wanted(run):
             self.queue.end(run.worker, run.job.id, "cancelled", run.waiting_lines())
         self._seen(run, why)
@@ -300,7 +307,7 @@ class Workers:
         """Puts a job back until there is room on the disk; an attempt that a full disk ended does not count."""
         while not self._stop.wait(FULL_SECONDS):
             try:
-                self.queue.give_back(run.worker, run.job.id, fault=False)
+                self.queue.give_back(run.worker, run.job.id)
             except StorageFull:
                 continue
             self.full = False
