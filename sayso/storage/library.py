@@ -49,6 +49,13 @@ def picture(tx: Connection, owner: str, name: str) -> StoredPicture:
     return _picture(_one(tx, select(t.pictures).where(t.pictures.c.id == name, t.pictures.c.owner == owner), "picture", name))
 
 
+def of_job(tx: Connection, owner: str, job: str) -> tuple[StoredPicture, ...]:
+    """Those that a job has drawn, in their order."""
+    p = t.pictures.c
+    rows = tx.execute(select(t.pictures).where(p.job == job, p.owner == owner).order_by(p.index)).mappings()
+    return tuple(_picture(row) for row in rows)
+
+
 @dataclass(frozen=True)
 class Sieve:
     """Which pictures: with all these words in the prompt, favourites only, of a conversation, an engine, an action, a time."""

@@ -278,10 +278,19 @@ class Studio:
             yield event
 
     async def wait(self, owner: Key, job: str) -> Job:
-        """The job once it is final."""
-        async for _ in self.events(owner, job):
+        """The job once it is final. Raises NotFound."""
+        async for _ in self.queue.hub.follow(job, 0):
             pass
         return await asyncio.to_thread(self.job, owner, job)
+
+    def drawn(self, owner: Key, job: Job) -> tuple[StoredPicture, ...]:
+        """The pictures of a job that exist, in their order."""
+        with self.db.read() as tx:
+            return library.of_job(tx, owner.id, job.id)
+
+    def remarks(self, job: Job) -> list[str]:
+        """What was said in a job of the caller's."""
+        return [str(event.data["text"]) for event in self.queue.hub.read(job.id, 0, "said")]
 
     def preview(self, owner: Key, job: str, blob: str) -> bytes:
         """The file of a partial picture of this job. Raises NotFound, also when it is too old."""
@@ -317,6 +326,10 @@ class Studio:
         """The file of a picture (`ig_…`) or an upload (`file-…`), as stored, with its media type."""
         blob, media = self.rooms.pictures.blob(owner.id, thing)
         return self.shelf.blobs.get(blob), media
+
+    def file_of(self, row: StoredPicture) -> bytes:
+        """The file of a picture whose row the caller has."""
+        return self.shelf.blobs.get(row.blob)
 
     def pixels(self, owner: Key, thing: str) -> Picture:
         """A stored picture or an uploaded one, decoded. Raises BadInput when the upload is no picture."""
@@ -545,6 +558,16 @@ class Studio:
                 )
             )
         return tuple(out)
+
+    @property
+    def offered(self) -> Mapping[str, object]:
+        """The engines by name."""
+        return self.rooms.director.table
+
+    def missing(self, name: str) -> str | None:
+        """Why an engine cannot be used here, as a clause; None when it can."""
+        info = self.rooms.director.table.get(name)
+        return "it is not offered" if info is None else info.missing()
 
     def load_engine(self, name: str) -> None:
         """Brings an engine into memory; others that are idle make room. Raises Unknown, BadWeights or CannotDo."""
