@@ -15,7 +15,6 @@ from PIL import Image
 from sayso.cli import tuning
 from sayso.engines.bagel import load
 from sayso.errors import CannotDo
-from sayso.evals import bagel_speed
 from sayso.hooks import EngineInfo
 from sayso.types import Ability
 

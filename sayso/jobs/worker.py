@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from sayso.jobs.keeper import Keeper
 from sayso.jobs.queue import LeaseLost, Line, Queue
-from sayso.storage.errors import StorageFull
+from sayso.storage.errors import StorageFull, StorageTrouble
 from sayso.storage.rows import Job
 from sayso.types import Engine
 
 LOG = logging.getLogger("sayso.jobs")
 IDLE_SECONDS = 0.5  # between two looks at the queue when nobody rings
-FULL_SECONDS = 1.0  # between two looks at a full disk
+FULL_SECONDS = 1.0  # between two looks at a full disk or an absent database
 PROGRESS_SECONDS = 0.25  # steps within this time are written together
 
 
@@ -166,7 +166,7 @@ class Workers:
             try:
                 if not self._turn(worker):
                     bell.wait(heard, IDLE_SECONDS)
-            except StorageFull:
+            except StorageTrouble:
                 self._stop.wait(FULL_SECONDS)
             except Exception:
                 LOG.exception("a worker stumbled and goes on")
@@ -246,7 +246,7 @@ class Workers:
             self.performer.perform(engine, runs)
         except Exception as error:  # noqa: BLE001 - whatever it is, every job must end
             left = [run for run in runs if not run.over and run.error is None]
-            if len(left) > 1 and not isinstance(error, Stopped | LeaseLost | StorageFull):
+            if len(left) > 1 and not isinstance(error, Stopped | LeaseLost | StorageTrouble):
                 LOG.warning("a batch failed and is drawn one by one", extra={"engine": engine.name, "error": type(error).__name__})
                 for run in left:
                     self._work(engine, [run])
@@ -270,10 +270,9 @@ class Workers:
         try:
             if isinstance(error, Stopped):
                 self._fail_stopped(run, error.why)
-            elif isinstance(error, StorageFull):
-                self.full = True
-                self._seen(run, "storage_full")
-                self._wait_again(run)
+            elif isinstance(error, StorageTrouble):
+                self._seen(run, "storage_full" if isinstance(error, StorageFull) else "storage_away")
+                self._wait_again(run, error)
             else:
                 said = self.performer.explain(error)
                 self.queue.end(run.worker, run.job.id, "failed", run.waiting_lines(), said)
@@ -281,9 +280,8 @@ class Workers:
         except LeaseLost:
             with suppress(LeaseLost):  # it was cancelled in this very moment, or is another's
                 self.queue.end(run.worker, run.job.id, "cancelled", ())
-        except StorageFull:
-            self.full = True
-            self._wait_again(run)
+        except StorageTrouble as trouble:
+            self._wait_again(run, trouble)
 
     def _fail_stopped(self, run: Run, why: str) -> None:
         if why == "deadline":
@@ -303,12 +301,14 @@ class Workers:
         """Whether we lost a job because someone elsewhere wants it cancelled."""
         return bool(self.queue.renew(run.worker, [run.job.id])[1])
 
-    def _wait_again(self, run: Run) -> None:
-        """Puts a job back until there is room on the disk; an attempt that a full disk ended does not count."""
+    def _wait_again(self, run: Run, trouble: StorageTrouble) -> None:
+        """Puts a job back once something can be kept again; an attempt that such trouble ended does not count."""
+        self.full = isinstance(trouble, StorageFull)
         while not self._stop.wait(FULL_SECONDS):
             try:
                 self.queue.give_back(run.worker, run.job.id)
-            except StorageFull:
+            except StorageTrouble as still:
+                self.full = isinstance(still, StorageFull)
                 continue
             self.full = False
             return

@@ -20,7 +20,7 @@ from sayso.errors import BadInput, CannotDo, SaysoError
 from sayso.jobs.queue import LeaseLost, Line, Queue
 from sayso.jobs.worker import Run, Stopped
 from sayso.storage import library, talks
-from sayso.storage.errors import NotFound, StorageFull
+from sayso.storage.errors import NotFound, StorageTrouble
 from sayso.storage.pages import now
 from sayso.storage.rows import Job, JobEvent, StoredPicture
 from sayso.storage.shelf import Shelf, hold
@@ -176,6 +176,8 @@ class Render:
         for work in works:
             if work.direction.revised is not None and work.job.attempts == 1:
                 work.run.tell("revised", {"prompt": work.direction.revised}, soon=True)
+            if (remark := stretched(work.request, work.direction)) is not None:
+                self._say(work, remark)
         together = hasattr(engine, "respond_together") and all(work.ask.want == "picture" for work in works)
         units = [(work, index) for work in works for index in work.todo]
         if together and len(units) > 1:
@@ -241,10 +243,10 @@ class Render:
             self.meter.drew(engine.name, together)
 
     def _guarded(self, work: Work, act: Callable[[], None]) -> None:
-        """An error is this job's own; its companions go on. Raises StorageFull, which is everybody's."""
+        """An error is this job's own; its companions go on. Raises StorageTrouble, which is everybody's."""
         try:
             act()
-        except StorageFull:
+        except StorageTrouble:
             raise
         except Exception as error:  # noqa: BLE001 - it is told when the job ends
             work.run.error = error
@@ -454,6 +456,15 @@ def stored(sealed: Sealed, blob: str, picture: Picture, record: Record, owner: s
         settings=dict(record.settings),
         parents=tuple(parents),
     )
+
+
+def stretched(request: Request, direction: Direction) -> str | None:
+    """The remark that a picture is drawn in another shape than was asked for; None when it is not."""
+    if request.size is None or direction.fit is None or direction.width is None or direction.height is None:
+        return None
+    (across, down), (width, height) = direction.fit, (direction.width, direction.height)
+    percent = abs(across * height / (down * width) - 1) * 100
+    return f"drawn at {width}x{height}, the nearest shape of this model, and stretched by {percent:.0f} % to {across}x{down}" if percent >= 1 else None
 
 
 def refusal(error: Refused) -> dict[str, Any]:

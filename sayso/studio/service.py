@@ -377,11 +377,12 @@ class Studio:
         limit: int = 50,
         engine: str | None = None,
         action: str | None = None,
+        style: str | None = None,
         since: float | None = None,
         until: float | None = None,
     ) -> Page[StoredPicture]:
         """One's pictures, newest first, whose prompt holds all the words (full-text search; beginnings count)."""
-        sieve = library.Sieve(words, favourites, conversation, engine, action, since, until)
+        sieve = library.Sieve(words, favourites, conversation, engine, action, style, since, until)
         with self.db.read() as tx:
             return library.find_pictures(tx, owner.id, sieve, cursor, limit)
 
