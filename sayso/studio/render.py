@@ -464,7 +464,9 @@ def stretched(request: Request, direction: Direction) -> str | None:
         return None
     (across, down), (width, height) = direction.fit, (direction.width, direction.height)
     percent = abs(across * height / (down * width) - 1) * 100
-    return f"drawn at {width}x{height}, the nearest shape of this model, and stretched by {percent:.0f} % to {across}x{down}" if percent >= 1 else None
+    if percent < 1:
+        return None
+    return f"drawn at {width}x{height}, the nearest shape of this model, and stretched by {percent:.0f} % to {across}x{down}"
 
 
 def refusal(error: Refused) -> dict[str, Any]:
