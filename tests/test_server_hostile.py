@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from sayso.server.line import Line
+from sayso.studio.requests import drawing
 from sayso.studio.service import LOCAL
 from tests.server_kit import Served, Unmarked, picture, png, serving
 
@@ -104,10 +105,8 @@ def test_many_idempotency_keys_make_many_jobs_and_a_reused_one_none(served: Serv
 
 def test_a_storm_of_cancels_ends_each_job_once(served: Served) -> None:
     page = httpx2.Client(base_url=served.root + "/studio/v1", timeout=120)
-    talk = page.post("/conversations", json={}).json()["id"]
-    wish = {"engine": "fake", "options": {"pause": 0.2}, "size": "64x64"}
-    said = {"parts": [{"type": "text", "text": "draw a fox"}], "wish": wish}
-    jobs = [page.post(f"/conversations/{talk}/turns", json=said).json()["job"]["id"] for _ in range(4)]
+    asked = drawing("a fox", engine="fake", size=(64, 64), options={"pause": 0.2})
+    jobs = [served.studio.submit(LOCAL, asked).job for _ in range(4)]
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda job: page.post(f"/jobs/{job}/cancel").status_code, jobs * 12))
     assert set(answers) == {200}
