@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from sayso.errors import BadInput, SaysoError
+from sayso.errors import BadInput
 from sayso.trust import examples, eyes, folding, plugin, reasoner, rules, shapes
 from sayso.trust.audit import Audit
 from sayso.trust.eyes import Eyes

@@ -58,6 +58,26 @@ def page(served: Served) -> Page:
     return Page(served)
 
 
+def test_the_gallery_is_sifted_by_the_query(page: Page) -> None:
+    talk = page("POST", "/conversations", json={})["id"]
+    for style in ("line", "flat", "line"):
+        page.done(page.say(talk, f"draw a fox, {style}", wish={"style": style}))
+    edited = page.done(page.say(talk, "make it blue"))["parts"][-1]["picture"]["id"]
+
+    def ids(**asked: object) -> list[str]:
+        return [row["id"] for row in page("GET", "/pictures", params=asked)["data"]]
+
+    newest, *rest = ids()
+    assert newest == edited and len(rest) == 3
+    assert ids(style="line") == [rest[0], rest[2]] == ids(style="line", engine="fake", action="created") and ids(action="edited") == [edited]
+    first = page("GET", "/pictures", params={"style": "line", "limit": 1})
+    assert page("GET", "/pictures", params={"style": "line", "limit": 1, "cursor": first["next"]})["data"][0]["id"] == rest[2]
+    at = page("GET", f"/pictures/{rest[0]}")["created_at"]
+    assert ids(since=at) == [edited, rest[0]] and ids(until=at) == rest[1:] and ids(engine="pocket") == []
+    for wrong in ({"engine": "a\0"}, {"action": "drawn"}, {"since": -1}, {"until": "soon"}):
+        page("GET", "/pictures", 400, params=wrong)
+
+
 def test_a_conversation_is_a_tree(page: Page) -> None:
     talk = page("POST", "/conversations", json={"title": "Foxes"})["id"]
     first = page.done(page.say(talk, "draw a red fox", wish={"seed": 1}))

@@ -121,6 +121,7 @@ class BuiltIn:
                 knows=_pocket_knows,
                 styles=_pocket_styles(),
                 sizes=("512x512", "576x448", "448x576", "640x384", "384x640"),
+                shaped=True,
                 options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
             ),
             EngineInfo(

@@ -49,15 +49,23 @@ def picture(tx: Connection, owner: str, name: str) -> StoredPicture:
     return _picture(_one(tx, select(t.pictures).where(t.pictures.c.id == name, t.pictures.c.owner == owner), "picture", name))
 
 
+def of_job(tx: Connection, owner: str, job: str) -> tuple[StoredPicture, ...]:
+    """Those that a job has drawn, in their order."""
+    p = t.pictures.c
+    rows = tx.execute(select(t.pictures).where(p.job == job, p.owner == owner).order_by(p.index)).mappings()
+    return tuple(_picture(row) for row in rows)
+
+
 @dataclass(frozen=True)
 class Sieve:
-    """Which pictures: with all these words in the prompt, favourites only, of a conversation, an engine, an action, a time."""
+    """Which pictures: with all these words in the prompt, favourites only, of a conversation, an engine, an action, a style, a time."""
 
     words: str = ""
     favourites: bool = False
     conversation: str | None = None
     engine: str | None = None
     action: str | None = None
+    style: str | None = None
     since: float | None = None
     until: float | None = None
 
@@ -68,7 +76,8 @@ def find_pictures(tx: Connection, owner: str, sieve: Sieve, cursor: str | None, 
     query = select(t.pictures).where(p.owner == owner)
     if sieve.favourites:
         query = query.where(p.favourite)
-    for column, value in ((p.conversation, sieve.conversation), (p.engine, sieve.engine), (p.action, sieve.action)):
+    style = p.settings["style"].as_string()
+    for column, value in ((p.conversation, sieve.conversation), (p.engine, sieve.engine), (p.action, sieve.action), (style, sieve.style)):
         if value is not None:
             query = query.where(column == value)
     if sieve.since is not None:

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/studio/v1", tags=["Studio: conversations"], response
 Id = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 Cursor = Annotated[str | None, Query(max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=200)]
-STREAM = {200: {"description": "Events; each has its number as id.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+STREAM = sse.described("Events; each has its number as id.")
 PARTIALS = 3
 
 
@@ -207,7 +207,7 @@ async def cancel(call: Call, job: Id, owner: Caller, here: Here) -> schemas.Job:
 @router.get(
     "/jobs/{job}/events",
     response_class=Response,
-    responses=STREAM,  # type: ignore[arg-type]
+    responses={200: STREAM},
     tags=["Studio: jobs"],
     summary="The job's log as events, from its beginning or after a number; ends when the job does",
 )
