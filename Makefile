@@ -16,7 +16,7 @@ $(error say what to draw: make draw PROMPT="a red fox to the left of a blue car,
 endif
 endif
 
-.PHONY: help draw studio test check fuzz toy readme programs clean
+.PHONY: help draw studio test check fuzz toy readme screens programs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make check                     style, types, who imports whom, and the README against the disk'
 	@echo 'make fuzz MINUTES=20           made-up requests against a real server, from its OpenAPI document'
 	@echo 'make toy                       the whole pipeline at toy size: train, draw, score (minutes)'
+	@echo 'make screens                   photograph the studio into docs/screens, with the bundled weights drawing'
 	@echo 'make readme                    bring the README tree and its table of commands up to date'
 	@echo 'make clean                     remove the environment and the caches'
 
@@ -50,6 +51,9 @@ fuzz: $(VENV)/.dev
 
 toy: $(VENV)/.dev
 	PATH="$(abspath $(VENV))/bin:$$PATH" bash runs/cpu.sh
+
+screens: $(VENV)/.dev programs
+	$(VENV)/bin/python scripts/screens.py
 
 readme: $(VENV)/.dev
 	$(VENV)/bin/python scripts/readme_tree.py --write

@@ -38,6 +38,7 @@ class EngineInfo:
     `prompt_limit`: characters of one prompt. `options`: names of `Ask.options` that it knows; one that knows "quality" gets
     a quality as it was asked for, others get it as a number of steps.
     `styles`: values of `Ask.style`; None = a style is said in words. `sizes`: "WIDTHxHEIGHT" worth offering, best first; empty = any.
+    `shaped`: it draws in the shapes of `sizes` alone; the studio stretches pictures to a shape that lies near one of them.
     `tune`: device, folder of weights (None = the usual one), load options → the engine, for one that has such; raises as `load`.
     `load_options`: the names `tune` knows → what each does. `fit`: ways of running it here, measured and told.
     `check`: raises, as `respond` would, for an ask that can be refused before the engine is loaded.
@@ -53,6 +54,7 @@ class EngineInfo:
     options: frozenset[str] = frozenset()
     styles: tuple[str, ...] | None = None
     sizes: tuple[str, ...] = ()
+    shaped: bool = False
     tune: Callable[[str | None, Path | None, Mapping[str, object]], Engine] | None = None
     load_options: Mapping[str, str] = field(default_factory=dict)
     fit: Callable[[], list[Fit]] | None = None

@@ -163,7 +163,8 @@ class Engine(Protocol):
     abilities: frozenset[Ability]
 
     def respond(self, ask: Ask) -> Iterator[Event]:
-        """Yields events until the ask is answered. Raises `CannotDo` or `BadInput` before any work starts.
+        """Yields events until the ask is answered; its last picture is the last of them. Raises `CannotDo` or `BadInput` before
+        any work starts.
 
         Closing the iterator between two events cancels the work.
         """

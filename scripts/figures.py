@@ -1,9 +1,15 @@
-"""Puts measured figures where people read them: the block in README.md and the model card beside the weights.
+"""Puts measured figures where people read them: blocks in README.md and docs/trust.md, and the model card beside the weights.
 
 sayso eval world --out out/eval-world
 sayso eval judge --json > out/judge.json
 sayso bench pocket --json > out/bench.json
 python scripts/figures.py            writes both from those three files and the header of the bundled weights
+
+And in docs/trust.md:
+
+sayso eval trust --unmarked 10000 --thorough 1000
+sayso eval trust --size 256 --unmarked 0 --out out/eval-trust-256
+python scripts/figures.py trust      writes them from the results in those two folders, and how the policy fares on its examples
 """
 
 from __future__ import annotations
@@ -92,18 +98,49 @@ drawn as best it can, and it says so.
 """
 
 
+def trust() -> str:
+    """The block of docs/trust.md."""
+    from sayso.evals import trust_report
+    from sayso.evals.stats import share_text
+    from sayso.trust import examples, rules
+
+    def of(folder: str) -> trust_report.Report:
+        lines = (ROOT / "out" / folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
+        return trust_report.report(map(json.loads, lines))
+
+    scores = examples.score(rules.load())
+    rows = [
+        f"| {one.clause} | {share_text(one.stopped, one.violating).strip()} of {one.violating} "
+        f"| {share_text(one.passed, one.allowed).strip()} of {one.allowed} |"
+        for one in scores
+    ]
+    small = "\n".join(trust_report.sentences(of("eval-trust-256")))
+    return (
+        f"Pictures of 512² (`sayso eval trust`), with 95 % intervals:\n\n{trust_report.table(of('eval-trust'))}\n\n"
+        f"Pictures of 256²:\n\n{small}\n\n"
+        "The rules on the examples of the policy file (`sayso policy --check`), with 95 % intervals:\n\n"
+        "| clause | violating ones stopped | allowed ones passed |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def fill(path: Path, text: str) -> None:
+    """Puts a text between the marks of a file."""
+    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+    path.write_text(f"{before}{BEGIN}\n{text}{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("weights", "trust"), nargs="?", default="weights")
     for name, path in (("scores", "out/eval-world/scores.json"), ("judge", "out/judge.json"), ("bench", "out/bench.json")):
         parser.add_argument(f"--{name}", type=Path, default=ROOT / path)
     args = parser.parse_args()
+    if args.what == "trust":
+        fill(ROOT / "docs" / "trust.md", trust())
+        return 0
     scores, judged, bench = (json.loads(p.read_text(encoding="utf-8")) for p in (args.scores, args.judge, args.bench))
     facts, finisher = header.facts(header.pocket_weights()), header.facts(header.finisher_weights())
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    before, rest = readme.split(BEGIN)
-    (ROOT / "README.md").write_text(
-        before + BEGIN + "\n" + block(scores, judged, bench, facts) + END + rest.split(END)[1], encoding="utf-8"
-    )
+    fill(ROOT / "README.md", block(scores, judged, bench, facts))
     history = ", then ".join(f"{part['steps']:,} steps of {part['batch']} crops" for part in finisher["history"] if "batch" in part)
     (header.pocket_weights().parent / "CARD.md").write_text(card(scores, facts, history), encoding="utf-8")
     return 0

@@ -1,4 +1,7 @@
-"""Photograph every place of the studio's page, light and dark, narrow and wide, into docs/screens, with the bundled engine drawing."""
+"""Photograph every place of the studio's page, light and dark, narrow and wide, into docs/screens, with the bundled engine drawing.
+
+What only some weights can do (plans, turning, walking) is photographed where the bundled ones can; `make screens` runs this.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,11 @@ PROMPTS = (
     "a tree in a meadow",
     "a panda and a red balloon",
     "a cactus, flat style, orange background",
+)
+PLANNED = "a cat to the left of a tree"
+TURNS = (
+    ("views", "a toy car, red and blue, 3d model, seen from the front", "turn it 30 degrees to the right"),
+    ("walk", "an alley in the evening", "go forward"),
 )
 LIMIT = 60_000  # bytes of one picture
 
@@ -68,15 +76,41 @@ def finished(root: str, job: str) -> dict[str, Any]:
     return dict(now)
 
 
+def said(root: str, talk: str, words: str, wish: dict[str, Any], picture: str | None = None) -> dict[str, Any]:
+    """A turn, waited for; its job."""
+    parts = [*([{"type": "picture", "id": picture}] if picture else []), {"type": "text", "text": words}]
+    turn = call(root, f"/conversations/{talk}/turns", {"parts": parts, "wish": {"seed": 3, **wish}, "partial_images": 0})
+    return finished(root, turn["job"]["id"])
+
+
+def abilities(root: str) -> set[str]:
+    """What the bundled engine can."""
+    return set(next(row["abilities"] for row in call(root, "/engines")["data"] if row["name"] == "pocket"))
+
+
+def talented(root: str) -> dict[str, str]:
+    """Places that only some weights have something to show in."""
+    able, places = abilities(root), {"walk": "#/turn/walk"}
+    if "think" in able:
+        talk = call(root, "/conversations", {})["id"]
+        said(root, talk, PLANNED, {"think": True, "plan_only": True})
+        places["plan"] = f"#/talk/{talk}"
+    for ability, first, then in TURNS:
+        if ability in able:
+            talk = call(root, "/conversations", {})["id"]
+            drawn = said(root, talk, first, {"action": "generate"})["pictures"]
+            if drawn:
+                said(root, talk, then, {"action": "edit"}, drawn[0])
+            places["turn" if ability == "views" else "walk"] = f"#/turn/{ability}/{talk}"
+    return places
+
+
 def furnish(root: str) -> dict[str, str]:
-    """Conversations, pictures and votes to look at; the places to photograph and what must be seen there first."""
+    """Conversations, pictures and votes to look at; the places to photograph."""
     talks = []
     for words in PROMPTS:
         talk = call(root, "/conversations", {})["id"]
-        turn = call(
-            root, f"/conversations/{talk}/turns", {"parts": [{"type": "text", "text": words}], "wish": {"seed": 3}, "partial_images": 0}
-        )
-        finished(root, turn["job"]["id"])
+        said(root, talk, words, {})
         talks.append(talk)
     for steps, choice in ((4, "left"), (8, "right"), (4, "tie"), (8, "left")):
         pair = call(
@@ -98,6 +132,7 @@ def furnish(root: str) -> dict[str, str]:
         "check": "#/seal",
         "seal": f"#/seal/{picture}",
         "settings": "#/settings",
+        **talented(root),
     }
 
 
@@ -107,7 +142,9 @@ READY = {
     "canvas": ".strip a",
     "gallery": ".tile img",
     "arena": "tbody tr",
-    "turn": ".empty",
+    "turn": ".turn-stage img, .empty",
+    "walk": ".turn-stage img, .empty",
+    "plan": ".plan-box, .answer .turn-tools",
     "check": ".dropzone",
     "seal": ".facts",
     "settings": ".clause",
@@ -124,6 +161,16 @@ def keep(shot: bytes, path: Path) -> None:
     raise SystemExit(f"{path.name} does not fit into {LIMIT} bytes; make the window smaller")
 
 
+def still(page: Any) -> bytes:
+    """The page as PNG once its pictures are there and nothing moves."""
+    page.evaluate(
+        """() => Promise.all([...document.images].filter((one) => one.getBoundingClientRect().top < innerHeight && one.offsetParent)
+            .map((one) => one.decode().catch(() => {})))"""
+    )
+    page.wait_for_timeout(600)
+    return bytes(page.screenshot())
+
+
 def photograph(root: str, places: dict[str, str], chromium: str, png: Path | None) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -136,8 +183,7 @@ def photograph(root: str, places: dict[str, str], chromium: str, png: Path | Non
                 for name, address in places.items():
                     page.goto(f"{root}/{address}")
                     page.locator(READY[name]).first.wait_for()
-                    page.wait_for_timeout(600)
-                    shot = page.screenshot()
+                    shot = still(page)
                     keep(shot, OUT / f"{name}-{window}-{scheme}.webp")
                     if png is not None:
                         (png / f"{name}-{window}-{scheme}.png").write_bytes(shot)
@@ -146,7 +192,7 @@ def photograph(root: str, places: dict[str, str], chromium: str, png: Path | Non
         page = context.new_page()
         page.goto(f"{root}/#/talk")
         page.locator(".example").first.wait_for()
-        keep(page.screenshot(), OUT / "first-wide-chinese.webp")
+        keep(still(page), OUT / "first-wide-chinese.webp")
         browser.close()
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from sayso.hooks import hookimpl
 from sayso.server import app
+from sayso.server.line import Line
 from sayso.studio import door, service, settings
 from sayso.studio.errors import QueueFull
 from sayso.studio.service import LOCAL
@@ -119,7 +120,7 @@ def serving(folder: Path, *plugins: object, **changes: object) -> Iterator[Serve
         **changes,
     }
     studio = service.build(settings.load(environ={}, **given), *plugins)
-    config = uvicorn.Config(app.create(studio), port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(app.create(studio), port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2, http=Line)
     socket = config.bind_socket()
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)

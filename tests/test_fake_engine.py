@@ -76,6 +76,19 @@ def test_an_edit_keeps_the_size_and_shows_the_picture() -> None:
     assert not np.array_equal(drawn(more)[0].picture.pixels, card)
 
 
+def test_a_plan_is_thought_of_and_the_one_that_is_given_is_obeyed() -> None:
+    two = replace(FOX, messages=(Message("user", (Text("a fox and a car"),)),), width=100, height=100)
+    (thought,) = [event.text for event in events(replace(two, think=True)) if isinstance(event, Thought)]
+    assert thought == "canvas 100x100 solid #f4ede1\nfox fluent 5 30 45 70\ncar fluent 55 30 95 70"
+    given = "canvas 100x100 transparent\nfox fluent 60 10 90 20 #123456\ncar fluent -50 90 150 130"
+    card, plain = (drawn(replace(two, options=options))[0].picture.pixels for options in ({"plan": given}, {}))
+    paint = (0x12, 0x34, 0x56, 255)
+    assert (card[10:20, 60:90] == paint).all() and len(np.unique(card[90:].reshape(-1, 4), axis=0)) == 1
+    assert np.array_equal(card[:90, :60], plain[:90, :60]) and not (plain[10:20, 60:90] == paint).all()
+    (kept,) = [event for event in events(replace(two, think=True, options={"plan": given})) if isinstance(event, Thought)]
+    assert kept.text == given
+
+
 def test_a_mask_keeps_what_it_does_not_name() -> None:
     mask = np.zeros((96, 64), dtype=bool)
     mask[10:20, 10:20] = True
@@ -110,7 +123,7 @@ def test_backgrounds() -> None:
 
 @pytest.mark.parametrize(("change", "error"), [
     ({"mask": np.ones((96, 64), dtype=bool)}, CannotDo), ({"messages": PAINT, "mask": np.ones((9, 9), dtype=bool)}, CannotDo),
-    ({"options": {"speed": 1}}, BadInput), ({"options": {"pause": -1}}, BadInput), ({"options": {"pause": True}}, BadInput),
+    ({"options": {"speed": 1}}, BadInput), ({"options": {"pause": -1}}, BadInput), ({"options": {"pause": True}}, BadInput), ({"options": {"plan": "fox"}}, BadInput), ({"options": {"plan": 3}}, BadInput),
     ({"messages": ()}, BadInput), ({"messages": (Message("user", (Text("  "),)),)}, BadInput), ({"style": "oil"}, Unknown),
     ({"background": "ultra"}, Unknown), ({"steps": 0}, BadInput), ({"count": 0}, BadInput), ({"seed": -1}, BadInput),
 ])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sayso.jobs.bell import Bell
 from sayso.jobs.hub import Hub
 from sayso.jobs.keeper import Keeper
 from sayso.jobs.queue import LeaseLost, Limits, Queue
@@ -124,6 +125,43 @@ def test_a_job_that_kills_its_workers_is_given_up(queue: Queue) -> None:
     assert found.state == "failed" and found.error is not None and found.error["code"] == "poison"
     with queue.db.read() as tx:
         assert people.used(tx, "a", people.day()) == 0  # what was not drawn is not counted
+
+
+def test_a_crash_counts_against_a_job_that_was_alone_in_it(queue: Queue) -> None:
+    innocent, poison = put(queue), put(queue)
+    for _ in range(5):  # they go together, from two threads of one process, and it dies each time
+        taken = queue.claim("h:1:0", ["e"]) + queue.claim("h:1:1", ["e"])
+        assert {job.id for job in taken} == {innocent.id, poison.id}
+        assert queue.recover("h:") == 2
+    assert queue.claim("h:2:0", ["e"], company=True) == []  # from the first crash on, each goes alone
+    assert [job.id for job in queue.claim("h:2:0", ["e"])] == [innocent.id]
+    queue.end("h:2:0", innocent.id, "done", [])
+    for process in (3, 4):
+        assert [job.id for job in queue.claim(f"h:{process}:0", ["e"])] == [poison.id]
+        queue.recover("h:")
+    assert queue.get("a", innocent.id).state == "done"
+    found = queue.get("a", poison.id)
+    assert found.error is not None and found.error["code"] == "poison" and found.error["message"].startswith("2 times")
+
+
+def test_a_job_of_another_process_is_no_company(queue: Queue) -> None:
+    one, other = put(queue), put(queue)
+    queue.claim("h:1:0", ["e"])
+    queue.claim("g:1:0", ["e"])
+    queue.recover("h:")
+    queue.claim("h:2:0", ["e"])
+    queue.recover("h:")
+    assert queue.get("a", one.id).state == "failed" and queue.get("a", other.id).state in ("running", "queued")
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = put(queue)
+    queue.claim("w", ["e"])
+    later = now()
+    monkeypatch.setattr("sayso.jobs.queue.now", lambda: later - 7200)
+    assert queue.recover() == 1 and [found.id for found in queue.claim("w2", ["e"])] == [job.id]
+    assert queue.recover() == 0  # it is held by that clock now
+    queue.end("w2", job.id, "done", [])
 
 
 def test_a_beating_heart_keeps_a_lease(queue: Queue) -> None:
@@ -401,6 +439,44 @@ def test_clients_in_turns_come_together_and_one_alone_never_waits(queue: Queue, 
     for thread in threads:
         thread.join()
     assert 3 in [len(batch) for batch in script.batches[3:7]] and sum(len(batch) for batch in script.batches) == 15
+
+
+def test_what_was_in_a_crash_is_drawn_with_nothing_beside_it(queue: Queue, working: Callable[..., tuple[Workers, Script]]) -> None:
+    hurt = [put(queue) for _ in range(2)]
+    queue.claim("h:1:0", ["e"], 2)
+    queue.recover("h:")
+    fresh = [put(queue) for _ in range(4)]
+    at_work, seen = [0], []
+
+    def act(runs: Sequence[Run]) -> None:
+        at_work[0] += 1
+        seen.append((at_work[0], [run.job.id for run in runs]))
+        time.sleep(0.1)
+        at_work[0] -= 1
+
+    workers, script = working(act, threads=2)
+    workers.keeper.engine("e").parallel = 2  # type: ignore[attr-defined]
+    assert {final(queue, job).state for job in (*hurt, *fresh)} == {"done"}
+    for job in hurt:
+        assert (1, [job.id]) in seen, seen
+    assert any(len(batch) > 1 for batch in script.batches)
+
+
+def test_a_bell_is_never_missed() -> None:
+    bell = Bell()
+    heard = bell.count
+    bell.ring()
+    begun = time.monotonic()
+    assert bell.wait(heard, 5) == heard + 1 and time.monotonic() - begun < 1
+    assert bell.wait(bell.count, 0.01) == bell.count
+    woken: list[int] = []
+    threads = [threading.Thread(target=lambda: woken.append(bell.wait(heard + 1, 5))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    bell.ring()
+    for thread in threads:
+        thread.join()
+    assert woken == [heard + 2] * 3
 
 
 def test_one_bad_job_does_not_take_its_batch_along(queue: Queue, working: Callable[..., tuple[Workers, Script]]) -> None:

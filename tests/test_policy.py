@@ -161,6 +161,30 @@ def test_lettering_in_an_input_picture_is_read_with_what_is_asked(tesseract: str
     assert policy.judge("inputs", ask("draw what it says", WHITE), None, None, "auto").allowed
 
 
+def test_no_picture_is_read_twice_and_only_the_newest_are_remembered() -> None:
+    read: list[int] = []
+
+    def reader(picture: Picture) -> str | None:
+        read.append(picture.width)
+        return None if picture.width == 9 else f"width {picture.width}"
+
+    seen = eyes.Remembered(reader, most=2)
+    cards = {width: Picture(np.zeros((2, width, 4), np.uint8)) for width in (4, 5, 6, 9)}
+    assert [seen(cards[width]) for width in (4, 5, 4, 6, 4, 5)] == ["width 4", "width 5", "width 4", "width 6", "width 4", "width 5"]
+    assert read == [4, 5, 6, 5], "4 was used last when 6 came, so 5 went"
+    assert seen(Picture(np.zeros((5, 2, 4), np.uint8))) == "width 2", "the same bytes in another shape are another picture"
+    assert seen(cards[9]) is seen(cards[9]) is None and read[-2:] == [9, 9], "a failure is not remembered"
+
+
+def test_a_picture_that_cannot_be_read_is_said_openly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "tesseract"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = RulePolicy(BOOK, None, Eyes(read=eyes.tesseract())).judge("inputs", ask("a fox", WHITE), None, None, "auto")
+    assert found.allowed and eyes.UNREAD in found.unseen
+
+
 def test_what_cannot_be_seen_is_said_openly_and_counts_where_the_file_says_so() -> None:
     policy = RulePolicy(BOOK, None)
     fine = policy.judge("inputs", ask("a red scarf", WHITE), None, None, "auto")
@@ -324,15 +348,17 @@ def test_10000_random_prompts_never_crash_it_and_are_quick() -> None:
     assert (time.process_time() - start) / 10_000 < 0.002
 
 
-def test_the_longest_prompt_is_quick_and_a_longer_one_is_refused() -> None:
+def test_the_longest_prompt_is_quick_and_a_longer_one_is_refused(tmp_path: Path) -> None:
     policy = RulePolicy(BOOK, None)
     for text in ("a n.a.k.e.d 0n3 " * 250, "裸*体" * 1300, "a b c d " * 500, "((((" * 1000, "1@" * 2000,
                  "a*" * 2000, "*" * 4000, "p*rn " * 800):
         start = time.process_time()
         verdict(text, policy)
         assert time.process_time() - start < 0.1, text[:10]
-    found = verdict("fox " * 6000, policy)
+    audit = Audit(tmp_path / "audit.jsonl")
+    found = verdict("fox " * 6000, RulePolicy(BOOK, audit))
     assert not found.allowed and "fewer words" in found.instead
+    assert [(line["allowed"], line["characters"]) for line in audit.lines()] == [(False, 24_000)]
 
 
 def test_folding_reads_what_a_person_would() -> None:

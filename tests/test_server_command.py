@@ -64,16 +64,29 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert running.returncode == 2 and "choose another --port" in said and "Traceback" not in said
 
 
-def test_the_bench_measures_a_real_server() -> None:
-    told = bench.measure(argparse.Namespace(engine="fake", clients="1,2", requests=4, size="64x64", memory_requests=10, json=True))
-    assert [one["clients"] for one in told["loads"]] == [1, 2] and all(
-        one["rate"] > 0 and one["p50"] <= one["p95"] for one in told["loads"]
-    )
-    assert told["memory_mib"][-1][0] == 10 and told["memory_mib"][-1][1] > 20 and 2 in told["gain"]
+def options(**change: object) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    small = {"engine": "fake", "clients": "1,2", "rounds": 2, "pictures": 2, "size": "64x64", "streams": 5, "memory_requests": 10}
+    return argparse.Namespace(**vars(parser.parse_args([])) | small | change)
 
 
-@pytest.mark.parametrize("change", [{"clients": "one"}, {"clients": "0"}, {"size": "big"}, {"requests": 0}])
+def test_the_bench_measures_a_real_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    assert bench.run(options(json=True, write=True)) == 0
+    out, progress = capsys.readouterr()
+    told = json.loads(out)
+    assert {"1", "2"} == set(told["clients"]) and all(one["rate"] > 0 and one["p50"] <= one["p95"] for one in told["clients"].values())
+    assert told["clients"]["1"]["gain_over_one_client"] == 1 and told["direct"]["bare"] < told["direct"]["seconds"]
+    assert told["streams"]["open"] == told["streams"]["pictures"] == 5
+    assert [count for count, _ in told["memory_mib"]] == [0, 10] and all(mib > 20 for _, mib in told["memory_mib"])
+    page = (tmp_path / "docs/speed.md").read_text()
+    assert "<!-- server:begin -->" in page and "| 2 clients |" in page and "5 streams open at once" in page
+    assert "round 2 of 2" in progress and "s left" in progress
+
+
+@pytest.mark.parametrize("change", [{"clients": "one"}, {"clients": "0"}, {"size": "big"}, {"rounds": 0}, {"pictures": 0}, {"streams": 201}])
 def test_bench_options_that_are_none(change: dict[str, object]) -> None:
-    given = {"engine": "fake", "clients": "1", "requests": 1, "size": "auto", "memory_requests": 0, "json": True, **change}
     with pytest.raises(BadInput):
-        bench.measure(argparse.Namespace(**given))
+        bench.checked(options(**change))

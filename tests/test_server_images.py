@@ -213,3 +213,17 @@ def test_a_client_that_goes_stops_the_work(served: Served) -> None:
         )
     served.settle(lambda: served.running() == 0, 5)
     assert served.pictures() == before
+
+
+@pytest.mark.parametrize("size", ["1024x1024", "1536x1024", "1024x1536", "1792x1024"])
+def test_sizes_of_the_original_are_drawn_by_the_bundled_model(served: Served, size: str) -> None:
+    made = served.client.images.generate(model="pocket", prompt="a red apple", size=size, extra_body={"steps": 1, "seed": 3})
+    assert made.data is not None and made.size == size
+    assert "{}x{}".format(*image_of(made.data[0].b64_json).size) == size
+    told = [text for text in made.model_extra["remarks"] if "the nearest shape of this model" in text]  # type: ignore[index]
+    assert bool(told) == (size != "1024x1024") and all(size in text for text in told)
+
+
+def test_a_shape_far_from_all_is_refused(served: Served) -> None:
+    with pytest.raises(openai.BadRequestError, match="aspect that this model was not trained on"):
+        served.client.images.generate(model="pocket", prompt="a red apple", size="2048x256")

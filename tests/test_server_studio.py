@@ -6,9 +6,11 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import choix
 import httpx2
 import numpy as np
 import openai
@@ -16,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sayso.hooks import Fit
 from sayso.server import arena, narration
 from sayso.server.arena import Ballot
 from tests.server_kit import Served, Unmarked, picture, png, serving
@@ -53,6 +56,26 @@ class Page:
 @pytest.fixture
 def page(served: Served) -> Page:
     return Page(served)
+
+
+def test_the_gallery_is_sifted_by_the_query(page: Page) -> None:
+    talk = page("POST", "/conversations", json={})["id"]
+    for style in ("line", "flat", "line"):
+        page.done(page.say(talk, f"draw a fox, {style}", wish={"style": style}))
+    edited = page.done(page.say(talk, "make it blue"))["parts"][-1]["picture"]["id"]
+
+    def ids(**asked: object) -> list[str]:
+        return [row["id"] for row in page("GET", "/pictures", params=asked)["data"]]
+
+    newest, *rest = ids()
+    assert newest == edited and len(rest) == 3
+    assert ids(style="line") == [rest[0], rest[2]] == ids(style="line", engine="fake", action="created") and ids(action="edited") == [edited]
+    first = page("GET", "/pictures", params={"style": "line", "limit": 1})
+    assert page("GET", "/pictures", params={"style": "line", "limit": 1, "cursor": first["next"]})["data"][0]["id"] == rest[2]
+    at = page("GET", f"/pictures/{rest[0]}")["created_at"]
+    assert ids(since=at) == [edited, rest[0]] and ids(until=at) == rest[1:] and ids(engine="pocket") == []
+    for wrong in ({"engine": "a\0"}, {"action": "drawn"}, {"since": -1}, {"until": "soon"}):
+        page("GET", "/pictures", 400, params=wrong)
 
 
 def test_a_conversation_is_a_tree(page: Page) -> None:
@@ -163,11 +186,18 @@ def test_the_gallery(page: Page, served: Served) -> None:
     assert len(page("GET", "/pictures", params={"query": "zebra"})["data"]) == 1
 
 
-def test_an_engine_is_loaded_and_unloaded(page: Page, served: Served) -> None:
+def test_an_engine_is_loaded_and_unloaded(page: Page, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = served.studio.rooms.director.table
     assert {row["name"]: row["default"] for row in page("GET", "/engines")["data"]}["fake"] is True
     assert next(row["loaded"] for row in page("POST", "/engines/fake/load")["data"] if row["name"] == "fake")
     assert not next(row["loaded"] for row in page("POST", "/engines/fake/unload")["data"] if row["name"] == "fake")
     page("POST", "/engines/nothing/load", 404)
+    page("GET", "/engines/nothing/fit", 404)
+    assert page("GET", "/engines/fake/fit")["data"] == [] and page("GET", "/engines")["data"][0]["fit"] is False
+    ways = [Fit("", False, None, "needs 30 GB, 23 GB are free"), Fit("quantise=int8", True, 61200.0, "needs 18 GB, 23 GB are free")]
+    monkeypatch.setitem(table, "fake", replace(table["fake"], fit=lambda: ways))
+    assert page("GET", "/engines/fake/fit")["data"] == [asdict(way) for way in ways]
+    assert next(row["fit"] for row in page("GET", "/engines")["data"] if row["name"] == "fake")
     assert page("GET", "/names")["gpt-image-2"] == "fake"
 
 
@@ -293,7 +323,48 @@ def test_ratings_find_who_wins() -> None:
     rows = arena.standings(ballots)
     assert [row.name for row in rows] == ["a", "b", "c"]
     assert all(row.low <= strength[row.name] <= row.high and row.high - row.low < 80 for row in rows)
-    assert arena.standings([]) == [] and arena.standings([Ballot("a", "b", "left")])[0].rating < 2000
+    assert arena.standings([]) == []
+
+
+def test_ratings_of_two_are_those_calculated_by_hand() -> None:
+    """Three quarters of 400 votes won: odds of three to one, so 400 log10 3 = 190.85 points apart; a logit of 400 votes has the
+    standard deviation 1 / sqrt(400 · 3/4 · 1/4) = 0.11547, and each rating half of that. The prior moves both by less than 1 %."""
+    for split in (["left"] * 300 + ["right"] * 100, ["left"] * 200 + ["tie"] * 100 + ["both_bad"] * 100):
+        a, b = arena.standings([Ballot("a", "b", choice) for choice in split])
+        assert (a.name, b.name, a.votes, b.votes) == ("a", "b", 400, 400)
+        assert a.rating - b.rating == pytest.approx(400 * np.log10(3), rel=0.01) and a.rating + b.rating == pytest.approx(2000)
+        assert (a.high - a.low) / 2 == pytest.approx(1.959964 * 0.11547 / 2 * 400 / np.log(10), rel=0.01)
+
+
+@pytest.mark.parametrize("votes", [1, 3, 30])
+def test_one_that_won_every_vote_has_a_finite_rating_and_a_wide_interval(votes: int) -> None:
+    """By symmetry the strengths are ±x, and the fit is where votes · (1 − logistic(2x)) = x / 2² (the prior); checked with bisection."""
+    first, last = arena.standings([Ballot("winner", "loser", "left")] * votes)
+    low, high = 0.0, 10.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if votes / (1 + np.exp(2 * middle)) > middle / 4 else (low, middle)
+    assert first.name == "winner" and first.rating - 1000 == pytest.approx(low * 400 / np.log(10), abs=0.05)
+    assert first.high - first.low > 300 and last.low < last.rating < 1000
+    even = arena.standings([Ballot("winner", "loser", "left"), Ballot("loser", "winner", "left")])
+    assert [row.rating for row in even] == pytest.approx([1000, 1000])
+
+
+def test_intervals_agree_with_drawing_from_the_votes_again() -> None:
+    """The other way to the same intervals: 400 resamples of 600 votes, each fitted anew by another algorithm and without a prior."""
+    chance = np.random.default_rng(3)
+    pairs = np.repeat([[0, 1], [1, 2], [0, 2]], 200, axis=0)
+    won = chance.random(600) < np.repeat([0.7, 0.6, 0.8], 200)
+    drawn = []
+    for picked in chance.integers(0, 600, (400, 600)):
+        wins = np.zeros((3, 3))
+        np.add.at(wins, tuple(np.where(won[picked, None], pairs[picked], pairs[picked, ::-1]).T), 1)
+        drawn.append(1000 + 400 / np.log(10) * choix.ilsr_pairwise_dense(wins))
+    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+    rows = arena.standings([Ballot("abc"[a], "abc"[b], "left" if left else "right") for (a, b), left in zip(pairs, won, strict=True)])
+    for row in rows:
+        i = "abc".index(row.name)
+        assert (row.low, row.high) == pytest.approx((low[i], high[i]), abs=10) and row.high - row.low > 40
 
 
 @given(st.lists(st.sampled_from(["started", "step", "preview", "picture", "said", "thought", "failed", "cancelled", "done"]), max_size=25))

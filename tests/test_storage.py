@@ -115,7 +115,7 @@ def test_keys_are_kept_as_hashes(db: Database) -> None:
 
 def test_pictures_are_found_by_words_and_by_nobody_else(shelf: Shelf) -> None:
     add(shelf, "a", "a Red fox, Café style")
-    add(shelf, "a", "three foxes on a hill", favourite=True, engine="other")
+    add(shelf, "a", "three foxes on a hill", favourite=True, engine="other", settings={"style": "line", "steps": 4})
     add(shelf, "a", "一只红色的狐狸在雪地里")
     add(shelf, "b", "a red fox of another key")
     assert found(shelf, "a", "fox") == ["three foxes on a hill", "a Red fox, Café style"]
@@ -124,6 +124,7 @@ def test_pictures_are_found_by_words_and_by_nobody_else(shelf: Shelf) -> None:
     assert found(shelf, "a", "狸狐") == [] == found(shelf, "a", "fox whale") == found(shelf, "a", "?!")
     assert len(found(shelf, "a", "")) == 3 and len(found(shelf, "b", "fox")) == 1
     assert found(shelf, "a", "", favourites=True) == ["three foxes on a hill"] == found(shelf, "a", "", engine="other")
+    assert found(shelf, "a", "", style="line") == ["three foxes on a hill"] and found(shelf, "a", "", style="lin") == []
     assert found(shelf, "a", "", until=1.0) == [] and len(found(shelf, "a", "", since=1.0)) == 3
 
 

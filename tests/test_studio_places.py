@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from sayso.storage.errors import NotFound
+from sayso.storage.errors import NotFound, StorageAway
 from sayso.storage.rows import Job
 from sayso.studio.requests import Request, Said, drawing
 from sayso.studio.service import LOCAL, Studio, Ticket, build
@@ -63,8 +64,30 @@ def test_it_draws_talks_finds_and_forgets(afar: Studio) -> None:
     assert job.direction["action"] == "edited" and afar.pixels(LOCAL, job.pictures[0]).width == 256
     assert afar.data(LOCAL, job.pictures[0])[0][:4] == b"\x89PNG" and len(afar.turns(LOCAL, place)) == 4
     assert len(list(afar.shelf.blobs.names(-5))) == 9 + 9 + 2  # each of the first nine with one partial picture
+    afar.delete_turn(LOCAL, place, afar.turns(LOCAL, place)[2].id)
+    assert len(afar.tree(LOCAL, place)) == 2 and len(list(afar.shelf.blobs.names(-5))) == 9 + 9 + 1
     afar.erase(LOCAL)
     assert list(afar.shelf.blobs.names(-5)) == [] and afar.search(LOCAL).rows == ()
     with pytest.raises(NotFound):
         afar.conversation(LOCAL, place)
     assert afar.ready() is None
+
+
+def test_a_database_that_goes_away_is_waited_for(afar: Studio, postgres: str) -> None:
+    ticket = afar.submit(LOCAL, drawing("a slow fox", seed=5, options={"pause": 0.3}))
+    while "step" not in [event.kind for event in afar.log(LOCAL, ticket.job)]:
+        time.sleep(0.02)
+    name = afar.db.url.database
+    keeper = create_engine(postgres.format("postgres"), isolation_level="AUTOCOMMIT")
+    with keeper.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": name})
+        for act in (lambda: afar.submit(LOCAL, drawing("a fox")), lambda: afar.job(LOCAL, ticket.job)):
+            with pytest.raises(StorageAway, match="does not answer"):
+                act()
+        assert "does not answer" in str(afar.ready())
+        time.sleep(3)
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    keeper.dispose()
+    job = done(afar, ticket)
+    assert (job.state, job.attempts) == ("done", 1) and afar.picture(LOCAL, job.pictures[0]).seed == 5 and afar.ready() is None

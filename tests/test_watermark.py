@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from sayso.evals import marked
+from sayso.errors import BadInput
+from sayso.evals import marked, trust_report
 from sayso.evals import trust as evaluation
-from sayso.trust import fingerprint, watermark
+from sayso.trust import fingerprint, formats, watermark
 from sayso.trust.fingerprint import Look
 from sayso.trust.log import Entry, Log
 
@@ -88,6 +91,41 @@ def test_any_id_in_any_shape_is_read_again(value: int, height: int, width: int) 
     assert read is not None and read.value == value
 
 
+@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.floats(-255, 255, width=32)), st.integers(1, 4))
+def test_the_mean_over_a_window_equals_the_slow_twin(plane: np.ndarray, radius: int) -> None:
+    assert np.allclose(watermark._box(plane, radius), watermark._box_plainly(plane, radius), atol=1e-3)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_only_cells_of_nearly_one_colour_are_made_one(cell: int, rows: int, columns: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    planes = (rng.integers(0, 4, (4, rows * cell, columns * cell)) * rng.choice([1, 60])).astype(np.uint8)
+    planes[3] = 255
+    planes[3, 0, 0] = rng.choice([255, 0])
+    after = watermark._levelled(planes, cell)
+    for y in range(0, rows * cell, cell):
+        for x in range(0, columns * cell, cell):
+            before, now = planes[:, y : y + cell, x : x + cell], after[:, y : y + cell, x : x + cell]
+            span = np.ptp(before, axis=(1, 2))
+            if span[:3].max() <= watermark.NEAR and span[3] == 0:
+                assert np.abs(now - before.mean((1, 2), keepdims=True)).max() <= 0.5
+            else:
+                assert np.array_equal(now, before)
+
+
+def test_the_mark_of_a_quiet_picture_comes_in_cells_so_that_its_file_stays_small() -> None:
+    assert [watermark._cell(side, side, t) for side, t in ((256, 3), (512, 0), (1024, 0), (320, 0), (1030, 0))] == [2, 2, 4, 1, 2]
+    for kind in ("infographic", "smooth", "drawn"):
+        pixels = marked.picture(kind, 41, 256)
+        after = watermark.embed(pixels, 99, KEY).pixels
+        added = len(formats.encode(after, "png", None, {"Software": ""})) - len(formats.encode(pixels, "png", None, {"Software": ""}))
+        assert added < 15_000, kind
+    change = after[..., 0].astype(int) - pixels[..., 0]
+    flat = np.ptp(pixels[..., :3].reshape(128, 2, 128, 2, 3).astype(int), axis=(1, 3)).max(-1) == 0
+    assert (np.ptp(change.reshape(128, 2, 128, 2), axis=(1, 3))[flat] == 0).all() and flat.mean() > 0.3
+
+
 def test_turned_by_quarters_and_mirrored(pictures: dict[str, tuple[np.ndarray, np.ndarray, int]]) -> None:
     _, after, value = pictures["drawn"]
     for turn in range(8):
@@ -137,7 +175,7 @@ def test_distances_equal_the_slow_twin(rows: list[tuple[int, ...]], bits: tuple[
 def test_a_look_up_among_200000_is_quick(tmp_path: Path) -> None:
     log = Log(tmp_path / "log.sqlite")
     assert log.alike(fingerprint.turns(marked.photo(5, 128))) == []
-    milliseconds = evaluation._timed(log, 200_000, marked.photo(5, 128))
+    milliseconds = evaluation.timed(log, 200_000, marked.photo(5, 128))
     assert milliseconds < 150, "the promise is 50 ms on an idle core; three times that on a busy one"
 
 
@@ -162,14 +200,37 @@ def test_a_mark_that_is_taken_is_not_given_again(tmp_path: Path) -> None:
     assert log.reserve("aa", b"s") != wanted
 
 
-def test_the_evaluation_counts_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    report = evaluation.evaluate(1, 256, 3, 5, 1, 1000, lambda text: None)
-    told = evaluation.as_json(report)
-    found = told["found"]
-    assert isinstance(found, dict) and set(found) == set(marked.HARMS) and all(row["n"] == 5 for row in found.values())
-    assert found["none"]["either"] == 5 and report.wrong_marks == report.wrong_looks == 0
-    text = evaluation.table(report)
+def test_the_evaluation_counts_what_it_says_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    options = evaluation.Options(n=1, size=192, seed=3, unmarked=5, thorough=1, entries=1000, pocket=0)
+    report = evaluation.evaluate(options, tmp_path, False, lambda text: None)
+    told = trust_report.as_json(report)
+    assert set(told["found"]) == set(marked.HARMS) and all(row["n"] == 5 for row in told["found"].values())
+    assert told["found"]["none"]["either"] == 5 and report.wrong_marks == report.wrong_looks == 0 and report.unmarked == 5
+    text = trust_report.table(report)
     assert "| none | 100.0 %" in text and "Look-up among 1,000 entries" in text
+    lines = (tmp_path / "results.jsonl").read_text().splitlines(keepends=True)
+    assert len(lines) == 5 + 5 + 5 + 1
+    (tmp_path / "results.jsonl").write_text("".join(lines[:8]) + lines[8][:40])  # stopped while it wrote
+    again = evaluation.evaluate(options, tmp_path, True, lambda text: None)
+    assert (tmp_path / "results.jsonl").read_text().startswith("".join(lines[:8]))
+    assert trust_report.as_json(again)["kinds"] == told["kinds"] and (again.psnr, again.unmarked) == (report.psnr, 5)
+    with pytest.raises(BadInput, match="of size 192, not 256"):
+        evaluation.evaluate(replace(options, size=256), tmp_path, True, lambda text: None)
+
+
+def test_the_report_adds_up() -> None:
+    lines: list[dict[str, object]] = [
+        {"what": "sealed", "kind": kind, "i": i, "psnr": 43.0 + i, "seal": 10.0, "added": 5000 * (i + 1), "sure": i == 0}
+        for kind in ("drawn", "photo") for i in range(2)]
+    lines += [{"what": "harmed", "kind": "drawn", "i": i, "harms": {"grey": [i == 0, True, i == 1, 0.5]}} for i in range(2)]
+    lines += [{"what": "harmed", "kind": "photo", "i": 0, "harms": {"grey": [False, False, False, 0.5]}}]
+    lines += [{"what": "unmarked", "i": i, "thorough": i == 0, "mark": i == 1, "look": False} for i in range(3)]
+    lines += [{"what": "pocket", "i": 0, "draw": 100.0, "seal": 9.0, "added": -200}]
+    report = trust_report.report(lines)
+    assert vars(trust_report.totals(report)["grey"]) == {"n": 3, "mark": 1, "look": 2, "either": 2, "wrong": 1, "seconds": 1.5}
+    assert (report.sure, report.unmarked, report.unmarked_thorough, report.wrong_marks) == (2, 3, 1, 1)
+    text = trust_report.table(report)
+    assert "| grey | 66.7 %" in text and "9.0 % (9 of 100 ms)" in text and "at most: drawn 10.0, photo 10.0" in text
 
 
 def test_harms_do_what_they_are_called() -> None:

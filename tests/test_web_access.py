@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,10 @@ import pytest
 from tests import web_kit
 from tests.web_kit import Server, Visit, playwright, visiting
 
-browser, server, visit = web_kit.browser, web_kit.server, web_kit.visit
+able, browser, server, visit = web_kit.able, web_kit.browser, web_kit.server, web_kit.visit
 expect = playwright.expect
 AXE = (Path(__file__).parent / "js" / "axe-core-4.14.1.min.js").read_text(encoding="utf-8")
-PLACES = {"talk": ".example", "gallery": ".tile", "arena": "form", "turn": ".empty", "seal": ".dropzone", "settings": ".clause"}
+PLACES = {"talk": ".example", "gallery": ".tile", "arena": "form", "turn": ".empty, .turn-form", "seal": ".dropzone", "settings": ".clause"}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,88 @@ def test_what_opens_over_the_page_has_no_serious_fault(visit: Visit, picture: di
     for job in ("Erase", "Extend", "Cut out", "Recolour", "Style", "Variants"):
         visit.page.get_by_role("tab", name=job).click()
         assert serious(visit.page) == [], job
+
+
+def opened(visit: Visit, picture: dict[str, Any]) -> Iterator[str]:
+    """One after the other, everything that opens, unfolds or fills up only when it is used."""
+    page = visit.page
+    visit.open("talk/new", ".example")
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Think first").check()
+    page.get_by_label("Show me the plan before drawing").check()
+    yield "options"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Style", exact=True).click()
+    page.locator("dialog .style").first.wait_for()
+    yield "styles"
+    page.keyboard.press("Escape")
+    visit.say("a fox and a car")
+    page.locator(".plan-box").first.focus()
+    yield "a plan"
+    page.locator(".turn").hover()
+    page.get_by_role("button", name="More", exact=True).first.click()
+    yield "a menu"
+    page.get_by_role("menuitem", name="Delete from here").click()
+    page.locator("dialog footer").wait_for()
+    yield "a question before something is lost"
+    page.keyboard.press("Escape")
+    page.locator("main").focus()
+    page.keyboard.press("?")
+    page.locator("dialog .shortcuts").first.wait_for()
+    yield "shortcuts"
+    page.keyboard.press("Escape")
+    visit.open(f"canvas/{picture['id']}", ".strip a")
+    page.get_by_role("tab", name="Variants").click()
+    page.get_by_role("button", name="Draw variants").click()
+    page.locator("dialog .beside img").first.wait_for()
+    yield "variants"
+    page.keyboard.press("Escape")
+    visit.open("arena", "form")
+    for nth in (0, 1):
+        page.get_by_label("Engine").nth(nth).select_option("fake")
+    page.get_by_label("Steps").nth(1).fill("7")
+    page.get_by_role("button", name="Draw both").click()
+    page.get_by_role("button", name="A is better").click()
+    page.locator(".interval").first.wait_for()
+    yield "the arena after a vote"
+    visit.open("seal", ".dropzone")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a picture").click()
+    with urllib.request.urlopen(f"{visit.server.root}/studio/v1/pictures/{picture['id']}/content", timeout=30) as answer:
+        chooser.value.set_files({"name": "a.png", "mimeType": "image/png", "buffer": answer.read()})
+    page.locator(".findings li").first.wait_for()
+    yield "findings"
+    way = {"way": "quantise=int8", "fits": True, "seconds": 61200.0, "why": "needs 18.2 GiB, 21.3 GiB are free"}
+    page.route("**/engines/*/fit", lambda route: route.fulfill(json={"data": [way]}))  # the real one measures the machine
+    visit.open("settings/engines", ".clause")
+    for summary in page.locator("details > summary").all()[:4]:
+        summary.click()
+    page.locator(".fit tbody tr").first.wait_for()
+    yield "settings unfolded"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_opens_on_a_narrow_page_has_no_serious_fault(browser: Any, server: Server, picture: dict[str, Any], theme: str) -> None:
+    with visiting(browser, server, viewport={"width": 360, "height": 740}, color_scheme=theme) as visit:
+        found = {}
+        for state in opened(visit, picture):
+            over = visit.page.evaluate("document.documentElement.scrollWidth")
+            if faults := [*serious(visit.page), *([f"{over} pixels wide"] if over > 360 else [])]:
+                found[state] = faults
+        assert found == {}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_turntable_in_use_has_no_serious_fault(browser: Any, able: Server, theme: str) -> None:
+    with visiting(browser, able, viewport={"width": 360, "height": 740}, color_scheme=theme) as visit:
+        for place in ("turn/views", "turn/walk"):
+            visit.open(place, ".turn-form")
+            visit.page.get_by_role("button", name="Draw", exact=True).click()
+            visit.page.locator(".turn-stage img").wait_for()
+            visit.page.keyboard.press("ArrowRight")
+            expect(visit.page.locator(".turn-stage img")).to_have_attribute("alt", re.compile("right"))
+            assert serious(visit.page) == [], place
+            assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 @pytest.mark.parametrize("width", [360, 768, 2560])

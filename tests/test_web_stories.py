@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 from tests import web_kit
 from tests.web_kit import Server, Visit, playwright, visiting
 
-browser, server, visit = web_kit.browser, web_kit.server, web_kit.visit
+browser, modest, server, visit = web_kit.browser, web_kit.modest, web_kit.server, web_kit.visit
 expect = playwright.expect
 
 
@@ -157,6 +158,35 @@ def test_a_turn_is_drawn_again_an_earlier_one_edited_and_a_conversation_branched
     visit.page.wait_for_url(lambda url: first not in url)
     visit.drawn(1)
     assert len(server.get(f"/conversations/{visit.talk}")["tree"]) == 2
+
+
+def test_a_turn_is_deleted_with_what_followed_and_at_last_the_conversation(visit: Visit, server: Server) -> None:
+    visit.open()
+    for count, words in enumerate(("a small tree", "make it taller", "make it autumn"), 1):
+        visit.say(words)
+        visit.drawn(count)
+    talk = visit.talk
+    kept, *gone = [row["id"] for row in server.get(f"/pictures?conversation={talk}")["data"]][::-1]
+
+    def delete(nth: int) -> None:
+        visit.page.locator(".turn").nth(nth).hover()
+        visit.page.locator(".turn").nth(nth).get_by_role("button", name="More", exact=True).click()
+        visit.page.get_by_role("menuitem", name="Delete from here").click()
+        visit.page.locator("dialog").get_by_role("button", name="Delete").click()
+
+    delete(1)
+    expect(visit.page.locator(".turn")).to_have_count(1)
+    assert [row["id"] for row in server.get(f"/pictures?conversation={talk}")["data"]] == [kept]
+    assert len(server.get(f"/conversations/{talk}")["tree"]) == 2
+    for picture in gone:
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            server.get(f"/pictures/{picture}")
+    visit.say("make it a winter tree")
+    visit.drawn(2)
+    delete(0)
+    expect(visit.page.locator(".example").first).to_be_visible()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        server.get(f"/conversations/{talk}")
 
 
 def test_conversations_are_searched_renamed_and_deleted(visit: Visit, server: Server) -> None:
@@ -370,60 +400,18 @@ def test_pictures_with_names_go_into_a_message(visit: Visit, server: Server, tmp
     assert len(server.get("/pictures?limit=1")["data"][0]["parents"]) == 2
 
 
-def test_what_an_engine_cannot_do_is_said_in_words(visit: Visit, server: Server) -> None:
-    visit.open()
-    visit.page.get_by_role("button", name="Options").click()
-    visit.page.get_by_label("Engine").select_option("pocket")
-    expect(visit.page.locator(".sheet")).to_contain_text("pocket does not think before it draws. These can: fake.")
-    visit.page.keyboard.press("Escape")
-    visit.page.get_by_role("button", name="Style", exact=True).click()
-    expect(visit.page.locator("dialog")).to_contain_text("Not with pocket")
-    assert visit.page.locator("dialog .style").count() >= 50
-    assert visit.page.locator("dialog .style:not([aria-disabled])").count() == 5
-    visit.page.locator("dialog .style", has_text="line art").click()
-    expect(visit.page.locator(".chips")).to_contain_text("line art")
-    visit.open("turn", ".empty")
-    expect(visit.page.locator(".empty")).to_contain_text("No engine that is ready here can turn things round.")
-
-
-@pytest.mark.parametrize("ability", ["views", "walk"])
-def test_where_an_engine_can_things_turn_and_alleys_are_walked(visit: Visit, server: Server, ability: str) -> None:
-    def more(route: Any) -> None:
-        told = route.fetch().json()
-        for row in told["data"]:
-            row["abilities"] = [*row["abilities"], *([ability] if row["name"] == "fake" else [])]
-        route.fulfill(json=told)
-
-    visit.page.route("**/studio/v1/engines", more)
-    visit.open("turn", ".turn-form")
-    visit.page.get_by_role("button", name="Draw", exact=True).click()
-    visit.page.locator(".turn-stage img").wait_for()
-    visit.page.keyboard.press("ArrowRight")
-    if ability == "views":
-        expect(visit.page.locator(".degrees")).to_have_text("30°")
-    else:
-        visit.page.get_by_role("button", name="Go forward").click()
-    expect(visit.page.locator(".turn-status")).to_have_text("")
-    said = server.get("/pictures?limit=1")["data"][0]
-    expect(visit.page.locator(".turn-stage img")).to_have_attribute("alt", re.compile("turn|forward"))
-    assert said["prompt"].startswith(("turn it 30 degrees to the right", "turn right", "go forward")) and said["parents"]
-
-
-def test_the_boxes_of_a_plan_are_moved_before_it_is_drawn(visit: Visit) -> None:
-    plan = 'canvas 512x512 solid #f7d020\\nfox flat 10 40 50 90\\ntext \\"HI\\" slab 10 5 90 20 #222222'
-    visit.open()
-    visit.page.evaluate(
-        f"""async () => {{
-            const main = [...document.scripts].find((one) => one.src.endsWith('main.js')).src;
-            const {{ unfolded }} = await import(main.replace('main.js', 'talk/plan.js'));
-            const node = unfolded("{plan}", {{ draw: (text) => {{ document.body.dataset.plan = text; }}, open: true }});
-            document.getElementById("main").prepend(node);
-        }}"""
-    )
-    fox = visit.page.get_by_role("group", name=re.compile("^fox"))
-    fox.focus()
-    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Shift+ArrowDown"):
-        visit.page.keyboard.press(key)
-    visit.page.get_by_role("button", name="Draw this plan").click()
-    drawn = visit.page.locator("body").get_attribute("data-plan").splitlines()
-    assert drawn == ["canvas 512x512 solid #f7d020", "fox flat 12 39 52 90", 'text "HI" slab 10 5 90 20 #222222']
+def test_what_an_engine_cannot_do_is_said_in_words(browser: Any, modest: Server) -> None:
+    with visiting(browser, modest) as visit:
+        visit.open()
+        visit.page.get_by_role("button", name="Options").click()
+        visit.page.get_by_label("Engine").select_option("pocket")
+        expect(visit.page.locator(".sheet")).to_contain_text("pocket does not think before it draws. These can: fake.")
+        visit.page.keyboard.press("Escape")
+        visit.page.get_by_role("button", name="Style", exact=True).click()
+        expect(visit.page.locator("dialog")).to_contain_text("Not with pocket")
+        assert visit.page.locator("dialog .style").count() >= 50
+        assert visit.page.locator("dialog .style:not([aria-disabled])").count() == 5
+        visit.page.locator("dialog .style", has_text="line art").click()
+        expect(visit.page.locator(".chips")).to_contain_text("line art")
+        visit.open("turn", ".empty")
+        expect(visit.page.locator(".empty")).to_contain_text("No engine that is ready here can turn things round.")

@@ -22,6 +22,13 @@ from sayso.studio import wording
         "without the hat",
         "go back to the first picture",
         "bigger",
+        "now at night",
+        "at night",
+        "and in winter",
+        "under a rainbow",
+        "now, in the rain",
+        "现在是晚上",
+        "在下雪",
     ],
 )
 def test_changes(text: str) -> None:
@@ -40,6 +47,11 @@ def test_changes(text: str) -> None:
         "I'd like another picture of a dog",
         "三只猫",
         "再来一张",
+        "in a forest, a fox",
+        "at sea: a red boat",
+        "inside a house, draw a cat",
+        "晚上的城市，一只猫",
+        "a fox at night",
     ],
 )
 def test_new_pictures(text: str) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class Server:
     """`sayso serve` as a process; it can be killed and started again on the same data and port."""
 
     folder: Path
+    engine: str = "fake"
+    env: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -57,6 +59,7 @@ class Server:
             "OMP_NUM_THREADS": "1",
             "XDG_DATA_HOME": str(self.folder / "home"),
             "SAYSO_CACHE": os.environ.get("SAYSO_CACHE", str(self.folder / "cache")),
+            **self.env,
         }
         command = [
             sys.executable,
@@ -66,7 +69,7 @@ class Server:
             "--port",
             str(self.port),
             "--engine",
-            "fake",
+            self.engine,
             "--data",
             str(self.folder / "data"),
         ]
@@ -118,6 +121,37 @@ class Server:
         return dict(now)
 
 
+def untrained_pocket(path: Path, abilities: Sequence[str] | None = None) -> None:
+    """A pocket model of two layers that says it can do this (None: everything); it draws noise, by the whole way of the real one."""
+    import torch
+
+    from sayso.engines import checkpoint
+    from sayso.models import tokens
+    from sayso.models.specs import pocket
+    from sayso.models.unified import UnifiedModel
+    from sayso.training.corpus import texts
+    from sayso.types import Ability
+    from sayso.world import art, looks
+
+    torch.manual_seed(0)
+    pieces = tokens.train(texts(60, 0), 2000)
+    spec = pocket(2, pieces.size, 8)
+    model = UnifiedModel(spec, False)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.06)
+    facts = {
+        "spec": spec.to_dict(),
+        "pieces": pieces.definition,
+        "canvas": {"patch": 8, "tokens": 64},
+        "text_limit": 112,
+        "concepts": list(art.CORE[:20]),
+        "looks": list(looks.NAMES) if abilities is None else [],
+        "abilities": [one.value for one in Ability if one is not Ability.VIDEO] if abilities is None else list(abilities),
+        "sampling": {"steps": 2, "guidance": 1.0},
+    }
+    checkpoint.save(path, model.state_dict(), facts)
+
+
 @dataclass
 class Visit:
     """One tab. `said`: what the console said that it should not have."""
@@ -167,8 +201,34 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made.kill(signal.SIGTERM)
 
 
+@pytest.fixture
+def modest(tmp_path: Path) -> Iterator[Server]:
+    """A server whose pocket engine draws from words and nothing more; the test cards are its default."""
+    untrained_pocket(tmp_path / "pocket.safetensors", ("draw", "transparent"))
+    made = Server(tmp_path, env={"SAYSO_WEIGHTS": str(tmp_path / "pocket.safetensors")})
+    made.start()
+    yield made
+    made.kill(signal.SIGTERM)
+
+
 @pytest.fixture(scope="module")
-def browser(server: Server) -> Iterator[Any]:
+def able(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose pocket engine can do everything that pocket engines can."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed, so nobody can look at the page")
+    folder = tmp_path_factory.mktemp("able")
+    untrained_pocket(folder / "pocket.safetensors")
+    # Without programs on the path: Tesseract would take longer to look for lettering in each view than the view takes to be drawn.
+    made = Server(folder, "pocket", {"SAYSO_WEIGHTS": str(folder / "pocket.safetensors"), "PATH": str(folder)})
+    made.start()
+    yield made
+    made.kill(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed, so nobody can look at the page")
     with playwright.sync_playwright() as play:
         found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from sayso.errors import BadInput, CannotDo, Unknown
-from sayso.types import Ability, Ask, Drew, Event, Message, Picture, Preview, Said, Step, Text, Thought
-from sayso.world import colours
+from sayso.types import Ability, Ask, Drew, Event, Message, Picture, Plan, PlanItem, Preview, Said, Step, Text, Thought
+from sayso.world import colours, lexicon
+from sayso.world import plan as plans
 from sayso.world.scene import STYLES
 
 BLOCKS = 8  # blocks along each side of a card
@@ -22,6 +23,8 @@ SEEDS = 2**63
 ABILITIES = frozenset({Ability.DRAW, Ability.EDIT, Ability.MASK, Ability.REFERENCES, Ability.ASK, Ability.TRANSPARENT, Ability.THINK})
 REMARK = 'this is a test card of the engine "fake", not a drawing'
 LONGEST_PAUSE = 60.0  # seconds
+OPTIONS = ("pause", "plan")
+PLANNED = 4  # things of one plan
 
 
 def load(device: str | None = None) -> FakeEngine:
@@ -52,13 +55,39 @@ def _size(ask: Ask) -> tuple[int, int]:
 
 
 def _pause(ask: Ask) -> float:
-    """Seconds to wait before each step, the only option; raises BadInput for another option or value."""
-    if strange := sorted(set(ask.options) - {"pause"}):
-        raise BadInput(f'the engine "fake" has no option "{strange[0]}"; it knows pause')
+    """Seconds to wait before each step; raises BadInput for another value and for an unknown option."""
+    if strange := sorted(set(ask.options) - set(OPTIONS)):
+        raise BadInput(f'the engine "fake" has no option "{strange[0]}"; it knows {" and ".join(OPTIONS)}')
     pause = ask.options.get("pause", 0)
     if isinstance(pause, bool) or not isinstance(pause, int | float) or not 0 <= pause <= LONGEST_PAUSE:
         raise BadInput(f"the option pause is {pause!r}; it is seconds, from 0 to {LONGEST_PAUSE:.0f}")
     return float(pause)
+
+
+def _plan(ask: Ask, prompt: str) -> Plan | None:
+    """The plan that came with the ask, else, when thinking is wanted, the things that the prompt names side by side; raises BadInput."""
+    given = ask.options.get("plan")
+    if given is not None:
+        if not isinstance(given, str):
+            raise BadInput(f"the plan is {type(given).__name__}; give it as text")
+        return plans.read(given)
+    if not ask.think:
+        return None
+    width, height = _size(ask)
+    named = list(dict.fromkeys(mention.slug for mention in lexicon.mentions(prompt)))[:PLANNED]
+    each = 100 // max(1, len(named))
+    items = (PlanItem(slug, (i * each + 5, 30, (i + 1) * each - 5, 70), ask.style or STYLES[0]) for i, slug in enumerate(named))
+    return Plan(width, height, "solid #f4ede1", tuple(items))
+
+
+def _boxes(pixels: np.ndarray, plan: Plan) -> np.ndarray:
+    """The card with each thing of the plan as a plain rectangle, in its colour or one that belongs to its name."""
+    out, (height, width) = pixels.copy(), pixels.shape[:2]
+    for item in plan.items:
+        x0, y0, x1, y1 = (min(max(edge, 0), 100) for edge in item.box)
+        paint = colours.rgb(item.colour) if item.colour else tuple(hashlib.sha256(item.name.encode()).digest()[:3])
+        out[y0 * height // 100 : y1 * height // 100, x0 * width // 100 : x1 * width // 100] = (*paint, 255)
+    return out
 
 
 def _colours(key: str, contrast: float) -> np.ndarray:
@@ -85,7 +114,7 @@ def card(ask: Ask, prompt: str, seed: int, done: float = 1.0) -> Picture:
     """One test card. `done` in 0..1: the blocks of that share of the rows are drawn, the rest is mid grey.
 
     With pictures in the conversation it is a patchwork: every second block shows the newest of them, and the colours of the
-    others depend on all pictures. A mask keeps what it does not name of the newest.
+    others depend on all pictures. A mask keeps what it does not name of the newest. A plan is drawn as rectangles over it all.
     """
     contrast = GUIDANCE if ask.guidance is None else ask.guidance
     shown = _pictures(ask.messages)
@@ -101,6 +130,8 @@ def card(ask: Ask, prompt: str, seed: int, done: float = 1.0) -> Picture:
         blocks[edge] = (*colours.rgb(colours.parse(ask.background)), 255)
     width, height = _size(ask)
     pixels = _enlarge(blocks, width, height, ask.finish)
+    if (plan := _plan(ask, prompt)) is not None:
+        pixels = _boxes(pixels, plan)
     if shown and ask.mask is None:
         y, x = np.indices((height, width))
         pixels = _over(pixels, shown[-1], (y * BLOCKS // height + x * BLOCKS // width) % 2 == 1)
@@ -140,6 +171,7 @@ class FakeEngine:
             if value is not None and value < least:
                 raise BadInput(f"{name} is {value}; it must be at least {least}")
         pause, (width, height) = _pause(ask), _size(ask)
+        _plan(ask, prompt)
         if ask.mask is not None and not _pictures(ask.messages):
             raise CannotDo("there is no picture that the mask could belong to; send one or leave the mask out")
         if ask.mask is not None and ask.mask.shape != (height, width):
@@ -171,8 +203,8 @@ class FakeEngine:
     def _events(self, ask: Ask, prompt: str, pause: float) -> Iterator[Event]:
         steps = STEPS if ask.steps is None else ask.steps
         yield Said(REMARK)
-        if ask.think:
-            yield Thought(f"{BLOCKS} by {BLOCKS} blocks whose colours come from the prompt and the seed")
+        if ask.think and (plan := _plan(ask, prompt)) is not None:
+            yield Thought(plans.write(plan))
         for index in range(ask.count):
             seed = (ask.seed + index) % SEEDS
             for step in range(1, steps + 1):
@@ -185,4 +217,4 @@ class FakeEngine:
 
 def _unhurried(ask: Ask) -> Ask:
     """The ask without its pause."""
-    return replace(ask, options={})
+    return replace(ask, options={name: value for name, value in ask.options.items() if name != "pause"})

@@ -121,6 +121,7 @@ class BuiltIn:
                 knows=_pocket_knows,
                 styles=_pocket_styles(),
                 sizes=("512x512", "576x448", "448x576", "640x384", "384x640"),
+                shaped=True,
                 options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
             ),
             EngineInfo(
@@ -131,6 +132,7 @@ class BuiltIn:
                 ),
                 load=_load_fake,
                 missing=lambda: None,
+                options=frozenset({"pause", "plan"}),
                 styles=STYLES,
                 sizes=("256x256", "512x512", "512x384", "384x512"),
             ),

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sayso.errors import BadInput, CannotWrite, Unknown
+from sayso.errors import BadInput, Unknown
+from sayso.evals import blocks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from sayso.engines.bagel.engine import BagelEngine
     from sayso.types import Ask
 
-MARKERS = "<!-- bagel-{0}:begin -->", "<!-- bagel-{0}:end -->"
 PROMPT = "a red fox asleep under a street lamp in the rain, seen from across the road"
 MODELS = ("tiny", "mid", "7b")
 
@@ -198,24 +198,6 @@ def _place(args: argparse.Namespace) -> str:
     return f"{'checkpoint' if args.weights else args.model}-{'edit' if args.edit else 'draw'}-{args.size[0]}x{args.size[1]}-{args.steps}"
 
 
-def write(path: Path, name: str, head: str, text: str) -> None:
-    """Puts the table between its markers, made at the end where there are none. Raises CannotWrite."""
-    begin, end = (marker.format(name) for marker in MARKERS)
-    block = f"{begin}\n{head}\n\n{text}\n{end}"
-    try:
-        page = path.read_text(encoding="utf-8") if path.exists() else "# How fast it is\n"
-        if begin in page and end in page:
-            before, rest = page.split(begin, 1)
-            page = before + block + rest.split(end, 1)[1]
-        else:
-            page = page.rstrip() + f"\n\n{block}\n"
-        part = path.with_name(path.name + ".part")
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise CannotWrite(f"cannot write {path} ({error.strerror}); run this in the repository's folder") from error
-
-
 def run(args: argparse.Namespace) -> int:
     if not 2 <= args.steps <= 1000 or not 1 <= args.rounds <= 100:
         raise BadInput(f"--steps {args.steps} with --rounds {args.rounds} is out of range; choose 2 to 1000 and 1 to 100")
@@ -238,6 +220,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{head}\n\n{table(rows)}")
     if args.write:
-        write(Path("docs/speed.md"), _place(args), head, table(rows))
+        blocks.put(Path("docs/speed.md"), f"bagel-{_place(args)}", f"{head}\n\n{table(rows)}")
     print(f"load {os.getloadavg()[0]:.1f} at the end", file=sys.stderr)
     return 0

@@ -66,9 +66,11 @@ class Hub:
         for ear in woken:
             ear.wake()
 
-    def read(self, job: str, after: int) -> list[JobEvent]:
-        """From the database."""
+    def read(self, job: str, after: int, kind: str | None = None) -> list[JobEvent]:
+        """From the database; of one kind, or of all."""
         query = select(t.events).where(t.events.c.job == job, t.events.c.seq > after).order_by(t.events.c.seq)
+        if kind is not None:
+            query = query.where(t.events.c.kind == kind)
         with self.db.read() as tx:
             return [JobEvent(row["job"], row["seq"], row["kind"], row["data"], row["created"]) for row in tx.execute(query).mappings()]
 

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from sayso.jobs.keeper import Keeper
 from sayso.jobs.queue import LeaseLost, Line, Queue
-from sayso.storage.errors import StorageFull
+from sayso.storage.errors import StorageFull, StorageTrouble
 from sayso.storage.rows import Job
 from sayso.types import Engine
 
 LOG = logging.getLogger("sayso.jobs")
 IDLE_SECONDS = 0.5  # between two looks at the queue when nobody rings
-FULL_SECONDS = 1.0  # between two looks at a full disk
+FULL_SECONDS = 1.0  # between two looks at a full disk or an absent database
 PROGRESS_SECONDS = 0.25  # steps within this time are written together
 
 
@@ -52,6 +52,11 @@ class Run:
         self._why: str | None = None
         self._lines: list[Line] = []
         self._told = time.monotonic()
+
+    @property
+    def apart(self) -> bool:
+        """Whether nothing may run beside it: an attempt at it ended in a crash, and it is to be seen whose fault that was."""
+        return self.job.attempts > 1
 
     def stop(self, why: str) -> None:
         """Asks for the end at the next `check`; the first reason counts."""
@@ -140,7 +145,7 @@ class Workers:
     def stop(self, seconds: float) -> None:
         """Lets running jobs end for `seconds`; what still runs then goes back to the queue."""
         self._stop.set()
-        self.queue.bell.set()
+        self.queue.bell.ring()
         end = time.monotonic() + seconds
         while self._running and time.monotonic() < end:
             time.sleep(0.02)
@@ -155,12 +160,13 @@ class Workers:
             run.stop("cancel")
 
     def _loop(self, worker: str) -> None:
+        bell = self.queue.bell
         while not self._stop.is_set():
+            heard = bell.count
             try:
                 if not self._turn(worker):
-                    self.queue.bell.wait(IDLE_SECONDS)
-                    self.queue.bell.clear()
-            except StorageFull:
+                    bell.wait(heard, IDLE_SECONDS)
+            except StorageTrouble:
                 self._stop.wait(FULL_SECONDS)
             except Exception:
                 LOG.exception("a worker stumbled and goes on")
@@ -169,13 +175,15 @@ class Workers:
     def _turn(self, worker: str) -> bool:
         """One batch; False when there was nothing to do."""
         with self._pick:
-            jobs = self.queue.claim(worker, self.keeper.free())
+            if any(run.apart for run in list(self._running.values())):
+                return False
+            jobs = self.queue.claim(worker, self.keeper.free(), company=bool(self._running))
             if not jobs:
                 return False
             name = jobs[0].engine
             reserved = self.keeper.reserve(name)
             assert reserved, name
-        runs = [self._begin(worker, jobs[0])]
+            runs = [self._begin(worker, jobs[0])]
         try:
             try:
                 engine = self.keeper.engine(name)
@@ -190,7 +198,7 @@ class Workers:
             self.keeper.leave(name)
             for run in runs:
                 self._running.pop(run.job.id, None)
-            self.queue.bell.set()  # the engine's seat is free for whoever found it taken
+            self.queue.bell.ring()  # the engine's seat is free for whoever found it taken
         return True
 
     def _begin(self, worker: str, job: Job) -> Run:
@@ -203,7 +211,7 @@ class Workers:
     def _companions(self, worker: str, engine: Engine, first: Run) -> list[Run]:
         """More jobs that can be drawn together with the first."""
         room = self.pace.batch - max(1, len(first.job.pictures))
-        if room <= 0 or not hasattr(engine, "respond_together"):
+        if room <= 0 or first.apart or not hasattr(engine, "respond_together"):
             return []
         try:
             key = self.performer.batch_key(engine, first.job)
@@ -217,17 +225,16 @@ class Workers:
             self._wait_for(first.job.engine, min(room, self._recent + behind))
         chosen: list[str] = []
         for job in self.queue.waiting(first.job.engine, 4 * self.pace.batch):
-            if room >= max(1, len(job.pictures)) and self._suits(engine, job, key):
+            if not job.attempts and room >= max(1, len(job.pictures)) and self._suits(engine, job, key):
                 chosen.append(job.id)
                 room -= max(1, len(job.pictures))
         return [self._begin(worker, job) for job in self.queue.claim(worker, (first.job.engine,), len(chosen), chosen)] if chosen else []
 
     def _wait_for(self, engine: str, companions: int) -> None:
         """Waits up to `pace.wait` until so many jobs wait behind the first."""
-        end = time.monotonic() + self.pace.wait
+        end, heard = time.monotonic() + self.pace.wait, self.queue.bell.count
         while len(self.queue.waiting(engine, companions)) < companions and (left := end - time.monotonic()) > 0:
-            self.queue.bell.wait(left)
-            self.queue.bell.clear()
+            heard = self.queue.bell.wait(heard, left)
 
     def _suits(self, engine: Engine, job: Job, key: Hashable) -> bool:
         with suppress(Exception):
@@ -239,7 +246,7 @@ class Workers:
             self.performer.perform(engine, runs)
         except Exception as error:  # noqa: BLE001 - whatever it is, every job must end
             left = [run for run in runs if not run.over and run.error is None]
-            if len(left) > 1 and not isinstance(error, Stopped | LeaseLost | StorageFull):
+            if len(left) > 1 and not isinstance(error, Stopped | LeaseLost | StorageTrouble):
                 LOG.warning("a batch failed and is drawn one by one", extra={"engine": engine.name, "error": type(error).__name__})
                 for run in left:
                     self._work(engine, [run])
@@ -263,10 +270,9 @@ class Workers:
         try:
             if isinstance(error, Stopped):
                 self._fail_stopped(run, error.why)
-            elif isinstance(error, StorageFull):
-                self.full = True
-                self._seen(run, "storage_full")
-                self._wait_again(run)
+            elif isinstance(error, StorageTrouble):
+                self._seen(run, "storage_full" if isinstance(error, StorageFull) else "storage_away")
+                self._wait_again(run, error)
             else:
                 said = self.performer.explain(error)
                 self.queue.end(run.worker, run.job.id, "failed", run.waiting_lines(), said)
@@ -274,9 +280,8 @@ class Workers:
         except LeaseLost:
             with suppress(LeaseLost):  # it was cancelled in this very moment, or is another's
                 self.queue.end(run.worker, run.job.id, "cancelled", ())
-        except StorageFull:
-            self.full = True
-            self._wait_again(run)
+        except StorageTrouble as trouble:
+            self._wait_again(run, trouble)
 
     def _fail_stopped(self, run: Run, why: str) -> None:
         if why == "deadline":
@@ -287,7 +292,7 @@ class Workers:
             }
             self.queue.end(run.worker, run.job.id, "failed", run.waiting_lines(), error)
         elif why == "shutdown":
-            self.queue.give_back(run.worker, run.job.id, fault=False)
+            self.queue.give_back(run.worker, run.job.id)
         elif why == "cancel" or self._cancel_wanted(run):
             self.queue.end(run.worker, run.job.id, "cancelled", run.waiting_lines())
         self._seen(run, why)
@@ -296,12 +301,14 @@ class Workers:
         """Whether we lost a job because someone elsewhere wants it cancelled."""
         return bool(self.queue.renew(run.worker, [run.job.id])[1])
 
-    def _wait_again(self, run: Run) -> None:
-        """Puts a job back until there is room on the disk; an attempt that a full disk ended does not count."""
+    def _wait_again(self, run: Run, trouble: StorageTrouble) -> None:
+        """Puts a job back once something can be kept again; an attempt that such trouble ended does not count."""
+        self.full = isinstance(trouble, StorageFull)
         while not self._stop.wait(FULL_SECONDS):
             try:
-                self.queue.give_back(run.worker, run.job.id, fault=False)
-            except StorageFull:
+                self.queue.give_back(run.worker, run.job.id)
+            except StorageTrouble as still:
+                self.full = isinstance(still, StorageFull)
                 continue
             self.full = False
             return

@@ -53,10 +53,8 @@ class Context:
 
     def engine(self, model: str | None) -> str:
         """The engine of a model's name. Raises ApiError 404, or 503 when it cannot be loaded here."""
-        table = self.table()
-        name = catalog.engine_of(model, table, self.aliases, self.default)
-        if name not in table or table[name].missing:
-            reason = "it is not offered" if name not in table else table[name].missing
+        name = catalog.engine_of(model, self.studio.offered, self.aliases, self.default)
+        if (reason := self.studio.missing(name)) is not None:
             raise ApiError(
                 503,
                 f'the engine "{name}" is not ready: {reason}; choose another model',
@@ -76,7 +74,8 @@ class Context:
         return f"{base}/v1/pictures/{picture}/content?owner={owner.id}&expires={expires}&signature={self.sign(owner.id, picture, expires)}"
 
 
-def context(request: Request) -> Context:
+async def context(request: Request) -> Context:
+    """Asynchronous only so that no thread is spent on it."""
     return cast(Context, request.app.state.context)
 
 
@@ -85,7 +84,7 @@ bearer = HTTPBearer(auto_error=False, description="A key of this server; not nee
 
 def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Key:
     """Whose request it is, counted. Raises Unauthorized or RateLimited."""
-    studio = context(request).studio
+    studio = cast(Context, request.app.state.context).studio
     owner = studio.authenticate(None if given is None else given.credentials)
     studio.take_request(owner)
     return owner

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         import uvicorn
 
         from sayso.server import app
+        from sayso.server.line import Line
         from sayso.studio import logs, service
     except ImportError as error:
         raise BadInput(f"the server needs libraries that are not installed ({error.name}); run pip install 'sayso[serve]'") from error
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
+        http=Line,
         h11_max_incomplete_event_size=65_536,
     )
     try:

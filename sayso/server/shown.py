@@ -122,11 +122,11 @@ class Shower:
         return conversation(row).model_copy(update={"cover": cover})
 
     def thoughts(self, row: Job) -> list[schemas.ShownPart]:
-        """What the engine thought before it drew, when it was asked to."""
-        if not row.request.get("think"):
-            return []
-        log = self.here.studio.log(self.owner, row.id)
-        texts = dict.fromkeys(str(event.data["text"]) for event in log if event.kind == "thought")
+        """What the engine thought before it drew when it was asked to, and the plan that it was given."""
+        given = row.request.get("options", {}).get("plan")
+        texts = {} if given is None else {str(given): None}
+        if row.request.get("think"):
+            texts |= dict.fromkeys(str(event.data["text"]) for event in self.here.studio.log(self.owner, row.id) if event.kind == "thought")
         return [schemas.ShownPart(type="thought", text=text) for text in texts]
 
     def tree(self, row: Conversation) -> schemas.ConversationTree:

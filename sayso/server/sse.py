@@ -13,7 +13,18 @@ from starlette.responses import StreamingResponse
 from sayso.server import errors
 
 KEEP_ALIVE = ": keep-alive\n\n"
+ONE = {  # an event as the document describes it; its lines are strings
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["data"],
+    "additionalProperties": False,
+}
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def described(what: str) -> dict[str, Any]:
+    """An answer of events for the OpenAPI document."""
+    return {"description": what, "content": {"text/event-stream": {"schema": ONE}}}
 
 
 def event(data: Mapping[str, Any], name: str | None = None) -> str:

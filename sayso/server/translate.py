@@ -132,6 +132,7 @@ def failure(error: Mapping[str, Any]) -> ApiError:
     return ApiError(500, message, kind="server_error", code=code, headers=RETRY_NOT)
 
 
+AWAY_SECONDS = 5  # after which a client may ask a database again that did not answer
 RETRY_NOT = {"x-should-retry": "false"}
 
 
@@ -167,6 +168,8 @@ def of_studio(error: SaysoError) -> ApiError:
         return ApiError(409, told, code="conflict", headers=RETRY_NOT)
     if isinstance(error, BadWeights):
         return ApiError(503, told, kind="server_error", code="engine_not_ready", headers=RETRY_NOT)
+    if isinstance(error, studio.StorageAway):
+        return ApiError(503, told, kind="server_error", code="database_away", headers=later(AWAY_SECONDS))
     if isinstance(error, CannotWrite | studio.StorageFull):
         return ApiError(507, told, kind="server_error", code="insufficient_storage", headers=RETRY_NOT)
     return ApiError(500, told, kind="server_error", code="server_error", headers=RETRY_NOT)

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from sayso.errors import BadInput
-from sayso.storage.errors import StorageFull
+from sayso.storage.errors import StorageAway, StorageFull
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30.0  # how long one process waits for another's transaction
 FULL = ("database or disk is full", "disk i/o error", "no space left", "could not extend file", "unable to open database file")
+BUSY = ("database is locked", "database table is locked")
 LOCK = 0x73617973  # the number of PostgreSQL's advisory lock while tables are changed
 
 
@@ -60,7 +61,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view."""
+        """A consistent view. Raises StorageAway."""
         with self._telling(), self._sure.connect() as connection:
             yield connection
 
@@ -68,7 +69,8 @@ class Database:
     def write(self, durable: bool = True) -> Iterator[Connection]:
         """A transaction, committed at the end. `durable`: on disk when it returns, so that no power cut takes it back.
 
-        Raises StorageFull when the disk is full; nothing of the transaction is kept then.
+        Raises StorageFull when the disk is full, StorageAway when the database does not answer; nothing of the transaction is
+        kept then.
         """
         engine = self._sure if durable else self._quick
         with self._telling(), self._turn if self.lite else _nothing(), engine.connect() as plain:
@@ -82,9 +84,12 @@ class Database:
     def _telling(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
-            if any(sign in str(error.orig).lower() for sign in FULL):
+        except (OperationalError, InterfaceError) as error:
+            said = str(error.orig).lower()
+            if any(sign in said for sign in FULL):
                 raise StorageFull("the disk of the database is full; free some space and try again") from error
+            if not self.lite or any(sign in said for sign in BUSY):
+                raise StorageAway("the database does not answer; try again in some seconds") from error
             raise
 
     def alone(self, connection: Connection, number: int = LOCK) -> None:
@@ -111,8 +116,9 @@ class Database:
                 context = MigrationContext.configure(connection, opts={"fn": steps, "transactional_ddl": True})
                 with Operations.context(context):
                     context.run_migrations()
-        except DBAPIError as error:
-            detail = " ".join(str(error.orig).split())[:200]
+        except (DBAPIError, StorageAway) as error:
+            cause = error if isinstance(error, DBAPIError) else error.__cause__
+            detail = " ".join(str(getattr(cause, "orig", cause)).split())[:200]
             raise BadInput(f"the database cannot be opened or brought up to date ({detail}); check its URL and rights") from error
 
     def tidy(self) -> None:

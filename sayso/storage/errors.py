@@ -21,8 +21,16 @@ class IdempotencyConflict(Conflict):
     """An idempotency key came again with another body."""
 
 
-class StorageFull(SaysoError):
-    """The disk is full or nearly so; nothing was left half-written, and a job that met it is tried again."""
+class StorageTrouble(SaysoError):
+    """Nothing can be kept for the moment; nothing was left half-written, and a job that met it is tried again."""
+
+
+class StorageFull(StorageTrouble):
+    """The disk is full or nearly so."""
+
+
+class StorageAway(StorageTrouble):
+    """The database does not answer, or is busy for too long."""
 
 
 class QueueFull(SaysoError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,15 +49,23 @@ def picture(tx: Connection, owner: str, name: str) -> StoredPicture:
     return _picture(_one(tx, select(t.pictures).where(t.pictures.c.id == name, t.pictures.c.owner == owner), "picture", name))
 
 
+def of_job(tx: Connection, owner: str, job: str) -> tuple[StoredPicture, ...]:
+    """Those that a job has drawn, in their order."""
+    p = t.pictures.c
+    rows = tx.execute(select(t.pictures).where(p.job == job, p.owner == owner).order_by(p.index)).mappings()
+    return tuple(_picture(row) for row in rows)
+
+
 @dataclass(frozen=True)
 class Sieve:
-    """Which pictures: with all these words in the prompt, favourites only, of a conversation, an engine, an action, a time."""
+    """Which pictures: with all these words in the prompt, favourites only, of a conversation, an engine, an action, a style, a time."""
 
     words: str = ""
     favourites: bool = False
     conversation: str | None = None
     engine: str | None = None
     action: str | None = None
+    style: str | None = None
     since: float | None = None
     until: float | None = None
 
@@ -68,7 +76,8 @@ def find_pictures(tx: Connection, owner: str, sieve: Sieve, cursor: str | None, 
     query = select(t.pictures).where(p.owner == owner)
     if sieve.favourites:
         query = query.where(p.favourite)
-    for column, value in ((p.conversation, sieve.conversation), (p.engine, sieve.engine), (p.action, sieve.action)):
+    style = p.settings["style"].as_string()
+    for column, value in ((p.conversation, sieve.conversation), (p.engine, sieve.engine), (p.action, sieve.action), (style, sieve.style)):
         if value is not None:
             query = query.where(column == value)
     if sieve.since is not None:
@@ -86,6 +95,29 @@ def find_pictures(tx: Connection, owner: str, sieve: Sieve, cursor: str | None, 
 def set_favourite(tx: Connection, owner: str, name: str, on: bool) -> StoredPicture:
     tx.execute(update(t.pictures).where(t.pictures.c.id == name, t.pictures.c.owner == owner).values(favourite=on))
     return picture(tx, owner, name)
+
+
+def drawn_by(tx: Connection, owner: str, jobs: Sequence[str]) -> list[str]:
+    p = t.pictures.c
+    return list(tx.scalars(select(p.id).where(p.owner == owner, p.job.in_(jobs))))
+
+
+def by_hand(tx: Connection, owner: str, conversation: str, parents: Sequence[str]) -> list[str]:
+    """Pictures of a conversation that were made by hand of these alone, or of such ones."""
+    p, known = t.pictures.c, set(parents)
+    query = select(p.id, p.parents).where(p.owner == owner, p.conversation == conversation, p.job.is_(None)).order_by(p.number)
+    found = []
+    for name, made_of in tx.execute(query):
+        if made_of and known.issuperset(made_of):
+            known.add(name)
+            found.append(str(name))
+    return found
+
+
+def let_go(tx: Connection, owner: str, names: Sequence[str]) -> None:
+    """These pictures stay without the turn and the job that they came from."""
+    where = (t.pictures.c.id.in_(names), t.pictures.c.owner == owner)
+    tx.execute(update(t.pictures).where(*where).values(conversation=None, turn=None))
 
 
 def drop_pictures(tx: Connection, owner: str, names: Iterable[str]) -> list[str]:

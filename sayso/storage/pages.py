@@ -29,10 +29,14 @@ def now() -> float:
     return time.time()
 
 
+def upsert(tx: Connection, table: Table) -> Any:
+    """An insert statement that knows what to do about rows that are there already."""
+    return (sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert)(table)
+
+
 def put(tx: Connection, table: Table, values: Mapping[str, Any], keys: Sequence[str], change: Mapping[str, Any]) -> None:
     """Inserts a row, or changes the one that has the same `keys`; nothing when `change` is empty."""
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    statement = insert(table).values(**values)
+    statement = upsert(tx, table).values(**values)
     tx.execute(
         statement.on_conflict_do_update(index_elements=list(keys), set_=dict(change))
         if change

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from sayso.storage import tables as t
 from sayso.storage.errors import NotFound
-from sayso.storage.pages import as_row, new_id, now, put
+from sayso.storage.pages import as_row, new_id, now, upsert
 from sayso.storage.rows import Key
 
 PREFIX = "sk-sayso-"
@@ -55,5 +55,6 @@ def used(tx: Connection, owner: str, on: str) -> int:
 
 def count(tx: Connection, owner: str, on: str, pictures: int) -> int:
     """Adds to a day's count (or takes back, when negative); returns the new one."""
-    put(tx, t.days, {"owner": owner, "day": on, "pictures": max(0, pictures)}, ("owner", "day"), {"pictures": t.days.c.pictures + pictures})
-    return used(tx, owner, on)
+    first = upsert(tx, t.days).values(owner=owner, day=on, pictures=max(0, pictures))
+    more = first.on_conflict_do_update(index_elements=["owner", "day"], set_={"pictures": t.days.c.pictures + pictures})
+    return int(tx.execute(more.returning(t.days.c.pictures)).scalar_one())

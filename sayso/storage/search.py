@@ -9,9 +9,10 @@ import itertools
 import re
 import unicodedata
 
-from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy import Connection, Select, delete, select
 
 from sayso.storage import tables as t
+from sayso.storage.pages import upsert
 
 MOST = 2000  # words of one thing
 LONGEST = 60
@@ -55,10 +56,9 @@ def query_words(text: str) -> list[tuple[str, bool]]:
 
 def add(tx: Connection, owner: str, kind: str, thing: str, text: str) -> None:
     """Indexes a text; words that are there already stay."""
-    known = set(tx.scalars(select(t.words.c.word).where(t.words.c.thing == thing, t.words.c.kind == kind)))
-    rows = [{"owner": owner, "kind": kind, "word": word, "thing": thing} for word in index_words(text) if word not in known]
+    rows = [{"owner": owner, "kind": kind, "word": word, "thing": thing} for word in index_words(text)]
     if rows:
-        tx.execute(insert(t.words), rows)
+        tx.execute(upsert(tx, t.words).on_conflict_do_nothing(), rows)
 
 
 def forget(tx: Connection, thing: str) -> None:

@@ -44,6 +44,7 @@ jobs = Table(
     Column("pictures", JSON, nullable=False),
     Column("seq", Integer, nullable=False),  # of the newest event
     Column("attempts", Integer, nullable=False),
+    Column("faults", Integer, nullable=False, server_default="0"),  # attempts that a crash ended while no other job ran beside it
     Column("worker", String(200)),
     Column("lease", Float),  # until when
     Column("cancel", Boolean, nullable=False),

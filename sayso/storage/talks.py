@@ -1,11 +1,11 @@
-"""Conversations and their turns: a tree that only grows, until the whole of it is deleted."""
+"""Conversations and their turns: a tree that only grows, until a branch or the whole of it is deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, String, and_, cast, delete, insert, or_, select, update
 
 from sayso.errors import BadInput
 from sayso.storage import search
@@ -15,6 +15,7 @@ from sayso.storage.pages import MOST, as_row, new_id, now
 from sayso.storage.rows import Conversation, Page, Turn
 
 TITLE = 300
+OPENING = 80  # characters of the first words that become a title
 
 
 def create(tx: Connection, owner: str, title: str, metadata: Mapping[str, str]) -> Conversation:
@@ -92,7 +93,8 @@ def append(
     said = " ".join(part["text"] for part in parts if "text" in part).strip()
     known = tx.scalar(select(t.conversations.c.title).where(t.conversations.c.id == conversation.id))
     if role == "user" and said and not known:
-        values["title"] = " ".join(said.split())[:80]
+        whole = " ".join(said.split())
+        values["title"] = whole if len(whole) <= OPENING else f"{whole[: OPENING - 1].rstrip()}…"
     tx.execute(update(t.conversations).where(t.conversations.c.id == conversation.id).values(values))
     if said:
         search.add(tx, owner, "conversation", conversation.id, said)
@@ -113,6 +115,28 @@ def fill(tx: Connection, owner: str, name: str, parts: Sequence[Mapping[str, str
 def tree(tx: Connection, conversation: str) -> tuple[Turn, ...]:
     rows = tx.execute(select(t.turns).where(t.turns.c.conversation == conversation).order_by(t.turns.c.number)).mappings()
     return tuple(as_row(Turn, row) for row in rows)
+
+
+def drop_turns(tx: Connection, owner: str, conversation: Conversation, names: Sequence[str], head: str | None) -> None:
+    """These turns go, with the words that only they said; an empty conversation loses its title, which was its first words."""
+    tx.execute(delete(t.turns).where(t.turns.c.conversation == conversation.id, t.turns.c.id.in_(names)))
+    rest = tree(tx, conversation.id)
+    title = conversation.title if rest else ""
+    tx.execute(update(t.conversations).where(t.conversations.c.id == conversation.id).values(head=head, title=title, updated=now()))
+    search.forget(tx, conversation.id)
+    for said in (title, *(part["text"] for turn in rest for part in turn.parts if "text" in part)):
+        search.add(tx, owner, "conversation", conversation.id, said)
+
+
+def shown(tx: Connection, owner: str, names: Sequence[str]) -> set[str]:
+    """Those of the pictures and uploads that some turn of this owner shows."""
+    mine = select(t.conversations.c.id).where(t.conversations.c.owner == owner)
+    found = set()
+    for name in names:
+        held = cast(t.turns.c.parts, String).contains(name, autoescape=True)
+        if tx.execute(select(t.turns.c.id).where(t.turns.c.conversation.in_(mine), held).limit(1)).first() is not None:
+            found.add(name)
+    return found
 
 
 def drop(tx: Connection, name: str) -> None:

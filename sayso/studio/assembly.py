@@ -23,7 +23,7 @@ from sayso.studio.door import door
 from sayso.studio.limits import Gate
 from sayso.studio.metrics import Metrics
 from sayso.studio.render import Pictures, Render
-from sayso.studio.service import Rooms
+from sayso.studio.rooms import Rooms
 from sayso.studio.settings import Settings, data_folder
 from sayso.studio.upkeep import Upkeep
 from sayso.types import Ask, Engine, Event

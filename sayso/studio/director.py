@@ -126,6 +126,8 @@ class Director:
             raise BadInput("the prompt holds control characters; write it as plain text")
         if not 1 <= request.count <= self.settings.count:
             raise BadInput(f"{request.count} pictures were asked for; ask for 1 to {self.settings.count}")
+        if request.plan_only and not request.think:
+            raise BadInput("a plan alone is what comes of thinking; ask to think, too")
         if request.mask is not None and request.action == "generate":
             raise BadInput("a mask belongs to an edit; leave it out, or the action")
         if request.want == "text" and (request.mask is not None or request.size is not None):
@@ -235,6 +237,8 @@ class Director:
             raise BadInput(
                 f'the prompt has {len(direction.prompt):,} characters and the engine "{info.name}" reads {info.prompt_limit:,}; shorten it'
             )
+        if info.shaped and direction.fit is None:
+            direction = _in_shape(direction, info.sizes)
         quality = _quality(request)
         known = "quality" in info.options
         steps = request.steps if request.steps is not None or quality is None or known else int(getattr(self.settings, f"steps_{quality}"))
@@ -268,6 +272,14 @@ class Director:
             return f'the engine "{request.engine}" cannot {lacking}; choose another or ask for something else'
         wanted = " and ".join(words[need] for need in sorted(needs, key=lambda a: a.value))
         return f"no engine here can {wanted}; offer one that can, or ask for something else"
+
+
+def _in_shape(direction: Direction, shapes: Sequence[str]) -> Direction:
+    """Drawn in the nearest of the only shapes that an engine has, and brought to the asked size afterwards."""
+    if direction.width is None or direction.height is None:
+        return direction
+    shape = sizes.nearest(direction.width, direction.height, shapes)
+    return direction if shape is None else replace(direction, width=shape[0], height=shape[1], fit=(direction.width, direction.height))
 
 
 def _quality(request: Request) -> str | None:

@@ -16,6 +16,7 @@ from sayso.hooks import hookimpl
 from sayso.studio.errors import Refused
 from sayso.studio.tools.encode import MEDIA, encode
 from sayso.types import Ask, Picture, Plan, Policy, Record, Sealed, Sealer, Verdict
+from sayso.world import plan as plans
 
 Stage = Literal["prompt", "inputs", "plan", "output"]
 
@@ -62,11 +63,13 @@ class Door:
         return verdict
 
     def admit(self, ask: Ask, moderation: str) -> None:
-        """Before a job is accepted: its words, and the pictures that its newest message shows. Raises Refused.
+        """Before a job is accepted: its words, a plan that came with it, and the pictures that its newest message shows. Raises Refused.
 
         Pictures of earlier messages were judged when they were new.
         """
         self.judge("prompt", ask, moderation)
+        if (plan := _given(ask)) is not None:
+            self.judge("plan", ask, moderation, plan=plan)
         if any(isinstance(part, Picture) for part in ask.messages[-1].parts):
             self.judge("inputs", replace(ask, messages=ask.messages[-1:]), moderation)
 
@@ -74,6 +77,15 @@ class Door:
         """The finished picture as the file that a person gets. Raises Refused, or SaysoError when it cannot be sealed."""
         self.judge("output", ask, moderation, drawn=picture)
         return self.sealer.seal(picture, record, kind, quality)
+
+
+def _given(ask: Ask) -> Plan | None:
+    """The plan that came with an ask; what cannot be read is for the engine to refuse."""
+    given = ask.options.get("plan")
+    try:
+        return plans.read(given) if isinstance(given, str) else None
+    except BadInput:
+        return None
 
 
 def door(*plugins: object) -> Door:

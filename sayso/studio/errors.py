@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sayso.errors import BadInput, SaysoError
-from sayso.storage.errors import Conflict, IdempotencyConflict, NotFound, QueueFull, StorageFull
+from sayso.storage.errors import Conflict, IdempotencyConflict, NotFound, QueueFull, StorageAway, StorageFull
 from sayso.types import Verdict
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "QuotaExceeded",
     "RateLimited",
     "Refused",
+    "StorageAway",
     "StorageFull",
     "Unauthorized",
 ]

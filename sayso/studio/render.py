@@ -17,12 +17,12 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from sayso.errors import BadInput, CannotDo, SaysoError
-from sayso.jobs.queue import LeaseLost, Line, Queue, append
+from sayso.jobs.queue import LeaseLost, Line, Queue
 from sayso.jobs.worker import Run, Stopped
 from sayso.storage import library, talks
-from sayso.storage.errors import NotFound, StorageFull
+from sayso.storage.errors import NotFound, StorageTrouble
 from sayso.storage.pages import now
-from sayso.storage.rows import Job, StoredPicture
+from sayso.storage.rows import Job, JobEvent, StoredPicture
 from sayso.storage.shelf import Shelf, hold
 from sayso.studio import requests
 from sayso.studio.director import Direction
@@ -52,7 +52,8 @@ class Meter(Protocol):
 
 @dataclass
 class Work:
-    """One job while it is drawn. `done`: (index, total) of each picture's steps; `spoken`: remarks, each once."""
+    """One job while it is drawn. `todo`: the pictures of this attempt, `left`: those not yet stored; `done`: (index, total) of
+    each picture's steps; `spoken`: remarks, each once."""
 
     run: Run
     request: Request
@@ -62,10 +63,19 @@ class Work:
     done: dict[int, tuple[int, int]] = field(default_factory=dict)
     previews: dict[int, int] = field(default_factory=dict)
     spoken: dict[str, None] = field(default_factory=dict)
+    left: set[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = set(self.todo)
 
     @property
     def job(self) -> Job:
         return self.run.job
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more comes of it here."""
+        return self.run.over or self.run.error is not None or self.run.stopped()
 
 
 class Pictures:
@@ -163,9 +173,9 @@ class Render:
 
     def batch_key(self, engine: Engine, job: Job) -> Hashable | None:
         direction = Direction.from_json(job.direction)
-        if direction.action == "answered":
-            return None
         request = requests.from_json(job.request)
+        if direction.action == "answered" or request.plan_only:
+            return None
         ask = ask_of(request, direction, (), lambda name: self.pictures.pixels(job.owner, name))
         return engine.batch_key(replace(ask, count=1))  # type: ignore[attr-defined]
 
@@ -174,6 +184,8 @@ class Render:
         for work in works:
             if work.direction.revised is not None and work.job.attempts == 1:
                 work.run.tell("revised", {"prompt": work.direction.revised}, soon=True)
+            if (remark := stretched(work.request, work.direction)) is not None:
+                self._say(work, remark)
         together = hasattr(engine, "respond_together") and all(work.ask.want == "picture" for work in works)
         units = [(work, index) for work in works for index in work.todo]
         if together and len(units) > 1:
@@ -183,7 +195,7 @@ class Render:
             for work in works:
                 self._draw_alone(engine, work)
         for work in works:
-            if work.run.error is None and not work.run.stopped():
+            if not work.closed:
                 self._end(work)
 
     def explain(self, error: Exception) -> Mapping[str, Any]:
@@ -218,9 +230,9 @@ class Render:
             try:
                 for place, event in events:
                     work, index = units[place]
-                    if all(other.run.stopped() or other.run.error for other, _ in units):
+                    if all(other.closed for other, _ in units):
                         return
-                    if work.run.stopped() or work.run.error is not None:
+                    if work.closed:
                         continue
                     if isinstance(event, Drew):
                         sealing.append((work, index, event, pool.submit(self._sealed, engine, work, event)))
@@ -234,15 +246,15 @@ class Render:
                     self._keep(engine, *sealing.popleft(), len(units))
 
     def _keep(self, engine: Engine, work: Work, index: int, event: Drew, finished: Future[Finished], together: int) -> None:
-        if work.run.error is None and not work.run.stopped():
+        if not work.closed:
             self._guarded(work, lambda: self._record(work, index, event, finished.result()))
             self.meter.drew(engine.name, together)
 
     def _guarded(self, work: Work, act: Callable[[], None]) -> None:
-        """An error is this job's own; its companions go on. Raises StorageFull, which is everybody's."""
+        """An error is this job's own; its companions go on. Raises StorageTrouble, which is everybody's."""
         try:
             act()
-        except StorageFull:
+        except StorageTrouble:
             raise
         except Exception as error:  # noqa: BLE001 - it is told when the job ends
             work.run.error = error
@@ -252,11 +264,12 @@ class Render:
             self._say(work, work.direction.answer)
             return
         first = work.todo[0] if work.todo else 0
-        if work.request.count and not work.todo and work.direction.action != "answered":
+        wordy = work.direction.action == "answered" or work.request.plan_only
+        if not work.todo and not wordy:
             return
         ask = (
             work.ask
-            if work.direction.action == "answered"
+            if wordy
             else replace(work.ask, count=len(work.job.pictures) - first, seed=(work.ask.seed + first) % 2**63)
         )
         work.run.check()
@@ -264,7 +277,11 @@ class Render:
         try:
             for event in events:
                 work.run.check()
+                if work.request.plan_only and not isinstance(event, Spoken | Thought | Failed):
+                    break
                 self._hear(engine, work, first, event, 1)
+                if work.run.over:
+                    return
         finally:
             _close(events)
 
@@ -328,28 +345,22 @@ class Render:
             return  # the finished picture decides
         work.previews[index] = given + 1
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
-            self._hold(tx, work)
+            data = {"picture": index, "nth": given, "blob": blob, "media_type": sealed.media_type} | self._size(work, picture)
+            told = self._written(tx, work, ("preview", data))
             hold(tx, blob, f"job:{work.job.id}")
-            told = append(
-                tx,
-                work.job.id,
-                [
-                    *work.run.waiting_lines(),
-                    (
-                        "preview",
-                        {"picture": index, "nth": given, "blob": blob, "media_type": sealed.media_type} | self._size(work, picture),
-                    ),
-                ],
-            )
         self.queue.hub.publish(told)
 
     def _size(self, work: Work, picture: Picture) -> dict[str, int]:
         width, height = work.direction.fit or (picture.width, picture.height)
         return {"width": width, "height": height}
 
-    def _hold(self, tx: Connection, work: Work) -> None:
+    def _written(self, tx: Connection, work: Work, line: Line, last: bool = False) -> list[JobEvent]:
+        """An event, with those that wait, in the caller's transaction; the `last` one makes the job done. Raises Stopped."""
+        lines = [*work.run.waiting_lines(), line]
         try:
-            self.queue.hold(tx, work.run.worker, work.job.id)
+            if last:
+                return self._completed(tx, work, lines)
+            return self.queue.write(tx, work.run.worker, work.job.id, lines)
         except LeaseLost:
             raise Stopped("lost") from None
 
@@ -391,11 +402,11 @@ class Render:
         return picture, record, self.door.leave(picture, work.ask, record, request.format, request.compression, request.moderation)
 
     def _record(self, work: Work, index: int, event: Drew, finished: Finished) -> None:
-        """Stores a sealed picture and tells of it, in one transaction."""
+        """Stores a sealed picture and tells of it, in one transaction; with the last one the job is done."""
         job, (picture, record, sealed) = work.job, finished
         text = "\n".join(part.text for part in work.request.messages[-1].parts if isinstance(part, Text)).strip()
+        last = work.left == {index}
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
-            self._hold(tx, work)
             row = stored(sealed, blob, picture, record, job.owner, job.pictures[index], work.direction.pictures)
             followed = event.picture.origin.get("plan")  # so that the next turn need not read it off the pixels
             same = picture.width * event.picture.height == picture.height * event.picture.width
@@ -409,44 +420,33 @@ class Render:
                 conversation=job.conversation,
                 turn=job.turn,
             )
+            data = {"picture": index, "id": row.id, "media_type": row.media_type, "width": row.width, "height": row.height}
+            told = self._written(tx, work, ("picture", data | {"seed": event.seed}), last)
             library.add_picture(tx, row)
-            line: Line = (
-                "picture",
-                {
-                    "picture": index,
-                    "id": row.id,
-                    "media_type": row.media_type,
-                    "width": row.width,
-                    "height": row.height,
-                    "seed": event.seed,
-                },
-            )
-            told = append(tx, job.id, [*work.run.waiting_lines(), line])
+        work.left.discard(index)
+        work.run.over = last
         self.queue.hub.publish(told)
 
     def _end(self, work: Work) -> None:
-        job = work.job
-
-        def also(tx: Connection) -> None:
-            if job.turn is not None:
-                parts = [{"text": text} for text in work.spoken] + [{"picture": name} for name in job.pictures]
-                talks.fill(tx, job.owner, job.turn, parts)
-
-        if work.direction.action != "answered":
-            self._all_there(work)
-        try:
-            self.queue.end(work.run.worker, job.id, "done", work.run.waiting_lines(), also=also)
-        except LeaseLost:
-            raise Stopped("lost") from None
+        """Ends a job that did not end with its last picture. Raises EngineFailed when one is missing."""
+        if work.left:
+            raise EngineFailed("the engine stopped before the last picture; try again or choose another engine")
+        with self.shelf.db.write() as tx:
+            try:
+                told = self._completed(tx, work, work.run.waiting_lines())
+            except LeaseLost:
+                raise Stopped("lost") from None
         work.run.over = True
+        self.queue.hub.publish(told)
 
-    def _all_there(self, work: Work) -> None:
-        with self.shelf.db.read() as tx:
-            for name in work.job.pictures:
-                try:
-                    library.picture(tx, work.job.owner, name)
-                except NotFound:
-                    raise EngineFailed("the engine stopped before the last picture; try again or choose another engine") from None
+    def _completed(self, tx: Connection, work: Work, lines: Sequence[Line]) -> list[JobEvent]:
+        """The job is done, and its turn filled."""
+        job = work.job
+        told = self.queue.complete(tx, work.run.worker, job.id, lines)
+        if job.turn is not None:
+            parts = [{"text": text} for text in work.spoken] + [{"picture": name} for name in job.pictures]
+            talks.fill(tx, job.owner, job.turn, parts)
+        return told
 
 
 def stored(sealed: Sealed, blob: str, picture: Picture, record: Record, owner: str, name: str, parents: Sequence[str]) -> StoredPicture:
@@ -470,6 +470,17 @@ def stored(sealed: Sealed, blob: str, picture: Picture, record: Record, owner: s
         settings=dict(record.settings),
         parents=tuple(parents),
     )
+
+
+def stretched(request: Request, direction: Direction) -> str | None:
+    """The remark that a picture is drawn in another shape than was asked for; None when it is not."""
+    if request.size is None or direction.fit is None or direction.width is None or direction.height is None:
+        return None
+    (across, down), (width, height) = direction.fit, (direction.width, direction.height)
+    percent = abs(across * height / (down * width) - 1) * 100
+    if percent < 1:
+        return None
+    return f"drawn at {width}x{height}, the nearest shape of this model, and stretched by {percent:.0f} % to {across}x{down}"
 
 
 def refusal(error: Refused) -> dict[str, Any]:

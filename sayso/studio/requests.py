@@ -43,6 +43,7 @@ class Request:
     `format`, `compression`: of the file: png, jpeg, webp, avif or gif; 0–100 for jpeg, webp and avif.
     `previews`: how many partial pictures are wanted of each, 0–3, spread over the steps.
     `engine`: a name of the table of engines, None = the director's choice. `options`: the engine's own.
+    `plan_only`: stop when the engine has thought and draw nothing; what it thought is in the log.
     `refine`: let the director word the prompt better; the words used come back as revised prompt.
     `store`: False = job and pictures are deleted an hour after the end.
     `person`: the caller's safety identifier, kept with the job and nowhere else.
@@ -65,6 +66,7 @@ class Request:
     mask: str | None = None
     style: str | None = None
     think: bool = False
+    plan_only: bool = False
     finish: bool = True
     format: Literal["png", "jpeg", "webp", "avif", "gif"] = "png"
     compression: int | None = None

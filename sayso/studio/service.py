@@ -30,34 +30,26 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from sayso.errors import BadInput, Unknown
-from sayso.jobs.keeper import Keeper
-from sayso.jobs.queue import Queue
-from sayso.jobs.worker import Workers
 from sayso.storage import library, people, portable, talks
-from sayso.storage import marks as finding
-from sayso.storage.database import Database
 from sayso.storage.errors import NotFound
 from sayso.storage.pages import new_id, now
-from sayso.storage.rows import Conversation, Document, Job, JobEvent, Key, Page, StoredFile, StoredPicture, Turn
-from sayso.storage.shelf import Shelf
+from sayso.storage.rows import Job, JobEvent, Key, Page, StoredPicture
 from sayso.studio import conversation as talking
 from sayso.studio import recall, requests
-from sayso.studio.director import Direction, Director, Shown
-from sayso.studio.door import Door
-from sayso.studio.limits import LOCAL, Gate
-from sayso.studio.metrics import Metrics
-from sayso.studio.render import Pictures, Render, ask_of, stored
+from sayso.studio.director import Direction, Shown
+from sayso.studio.limits import LOCAL
+from sayso.studio.places import Places
+from sayso.studio.render import ask_of
 from sayso.studio.requests import Ref, Request, Said
+from sayso.studio.rooms import Rooms
 from sayso.studio.settings import Settings
-from sayso.studio.tools.encode import encode
-from sayso.studio.upkeep import Upkeep
-from sayso.types import Ability, Parent, Picture, Record
+from sayso.studio.things import Things
+from sayso.types import Ability
 
 __all__ = ["LOCAL", "EngineState", "Studio", "Ticket", "build"]
 
@@ -93,33 +85,12 @@ class EngineState:
     options: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Rooms:
-    """What a studio is built from; see `assembly.build`."""
-
-    settings: Settings
-    db: Database
-    shelf: Shelf
-    queue: Queue
-    keeper: Keeper
-    workers: Workers
-    render: Render
-    pictures: Pictures
-    director: Director
-    door: Door
-    gate: Gate
-    metrics: Metrics
-    upkeep: Upkeep
-
-
-class Studio:
+class Studio(Things, Places):
     """See the module's docstring; made by `build`."""
 
     def __init__(self, rooms: Rooms):
-        self.rooms = rooms
-        self.settings: Settings = rooms.settings
+        super().__init__(rooms)
         self.registry: CollectorRegistry = rooms.metrics.registry  # for /metrics
-        self.db, self.shelf, self.queue = rooms.db, rooms.shelf, rooms.queue
 
     def start(self) -> None:
         """Migrates the database, sweeps what a crash left, starts workers and the keeping of leases. Once."""
@@ -204,7 +175,7 @@ class Studio:
         priority: int,
         messages: Sequence[Said] | None = None,
     ) -> Ticket:
-        count = 0 if direction.action == "answered" else request.count
+        count = 0 if direction.action == "answered" or request.plan_only else request.count
         job = Job(
             new_id("job_"),
             owner.id,
@@ -278,10 +249,19 @@ class Studio:
             yield event
 
     async def wait(self, owner: Key, job: str) -> Job:
-        """The job once it is final."""
-        async for _ in self.events(owner, job):
+        """The job once it is final. Raises NotFound."""
+        async for _ in self.queue.hub.follow(job, 0):
             pass
         return await asyncio.to_thread(self.job, owner, job)
+
+    def drawn(self, owner: Key, job: Job) -> tuple[StoredPicture, ...]:
+        """The pictures of a job that exist, in their order."""
+        with self.db.read() as tx:
+            return library.of_job(tx, owner.id, job.id)
+
+    def remarks(self, job: Job) -> list[str]:
+        """What was said in a job of the caller's."""
+        return [str(event.data["text"]) for event in self.queue.hub.read(job.id, 0, "said")]
 
     def preview(self, owner: Key, job: str, blob: str) -> bytes:
         """The file of a partial picture of this job. Raises NotFound, also when it is too old."""
@@ -301,221 +281,6 @@ class Studio:
         with self.db.write() as tx:
             loose = self.queue.drop(tx, owner.id, job, pictures)
         self._gone(loose)
-
-    def _gone(self, loose: Sequence[str]) -> None:
-        self.rooms.pictures.forget()
-        self.shelf.collect(loose)
-        self.db.tidy()
-
-    # Pictures and files
-
-    def picture(self, owner: Key, picture: str) -> StoredPicture:
-        with self.db.read() as tx:
-            return library.picture(tx, owner.id, picture)
-
-    def data(self, owner: Key, thing: str) -> tuple[bytes, str]:
-        """The file of a picture (`ig_…`) or an upload (`file-…`), as stored, with its media type."""
-        blob, media = self.rooms.pictures.blob(owner.id, thing)
-        return self.shelf.blobs.get(blob), media
-
-    def pixels(self, owner: Key, thing: str) -> Picture:
-        """A stored picture or an uploaded one, decoded. Raises BadInput when the upload is no picture."""
-        return self.rooms.pictures.pixels(owner.id, thing)
-
-    def sealed_as(self, owner: Key, picture: str, kind: str, quality: int | None = None) -> tuple[bytes, str]:
-        """A drawn picture sealed anew as another kind of file, with its media type; nothing is stored."""
-        row = self.picture(owner, picture)
-        record = Record(
-            row.action,
-            row.engine,
-            row.weights,
-            row.seed,
-            row.prompt,
-            row.settings,
-            (Parent(self.data(owner, picture)[0], "parentOf", picture),),
-        )
-        sealed = self.rooms.door.sealer.seal(self.pixels(owner, picture), record, kind, quality)
-        return sealed.data, sealed.media_type
-
-    def add_version(self, owner: Key, parent: str, picture: Picture, *, tool: str, note: str) -> StoredPicture:
-        """What a person made of a drawn picture by hand: judged and sealed as an edit of it, and stored beside it."""
-        self.rooms.upkeep.check_room()
-        row = self.picture(owner, parent)
-        record = Record(
-            "edited", row.engine, row.weights, row.seed, note, {"tool": tool}, (Parent(self.data(owner, parent)[0], "parentOf", parent),)
-        )
-        request = requests.drawing(note or tool, parent)
-        ask = ask_of(request, Direction("edited", row.engine, note or tool, None, (parent,)), (), lambda name: self.pixels(owner, name))
-        self.rooms.door.admit(ask, request.moderation)
-        sealed = self.rooms.door.leave(picture, ask, record, "png", None, request.moderation)
-        with self.shelf.storing(sealed.data) as (tx, (blob,)):
-            made = replace(stored(sealed, blob, picture, record, owner.id, new_id("ig_"), (parent,)), conversation=row.conversation)
-            library.add_picture(tx, made)
-        return made
-
-    def search(
-        self,
-        owner: Key,
-        words: str = "",
-        *,
-        favourites: bool = False,
-        conversation: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-        engine: str | None = None,
-        action: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-    ) -> Page[StoredPicture]:
-        """One's pictures, newest first, whose prompt holds all the words (full-text search; beginnings count)."""
-        sieve = library.Sieve(words, favourites, conversation, engine, action, since, until)
-        with self.db.read() as tx:
-            return library.find_pictures(tx, owner.id, sieve, cursor, limit)
-
-    def marked(self, owner: Key, marks: Sequence[str]) -> tuple[StoredPicture, ...]:
-        """One's pictures whose seal is one of the marks."""
-        with self.db.read() as tx:
-            return finding.marked(tx, owner.id, marks)
-
-    def favourite(self, owner: Key, picture: str, on: bool) -> StoredPicture:
-        with self.db.write() as tx:
-            return library.set_favourite(tx, owner.id, picture, on)
-
-    def delete_picture(self, owner: Key, picture: str) -> None:
-        """Row, words in the index, and the file unless something else still needs it. Raises NotFound."""
-        with self.db.write() as tx:
-            library.picture(tx, owner.id, picture)
-            loose = library.drop_pictures(tx, owner.id, (picture,))
-        self._gone(loose)
-
-    def put_file(
-        self,
-        owner: Key,
-        data: bytes,
-        *,
-        filename: str,
-        media_type: str,
-        purpose: str,
-        expires: float | None = None,
-        width: int = 0,
-        height: int = 0,
-    ) -> StoredFile:
-        """Keeps bytes as they are; pictures are decoded and encoded anew by the caller first, who gives their size here."""
-        self.rooms.upkeep.check_room()
-        with self.shelf.storing(data) as (tx, (blob,)):
-            made = StoredFile(
-                new_id("file-"), owner.id, blob, len(data), media_type, filename[:300], purpose[:60], now(), expires, width, height
-            )
-            library.add_file(tx, made)
-        return made
-
-    def put_upload(
-        self, owner: Key, picture: Picture, *, filename: str = "upload.png", purpose: str = "vision", expires: float | None = None
-    ) -> StoredFile:
-        """Keeps a decoded picture as PNG."""
-        return self.put_file(
-            owner,
-            encode(picture, "png"),
-            filename=filename,
-            media_type="image/png",
-            purpose=purpose,
-            expires=expires,
-            width=picture.width,
-            height=picture.height,
-        )
-
-    def file(self, owner: Key, file: str) -> StoredFile:
-        with self.db.read() as tx:
-            return library.file(tx, owner.id, file)
-
-    def files(
-        self, owner: Key, *, purpose: str | None = None, cursor: str | None = None, limit: int = 50, ascending: bool = False
-    ) -> Page[StoredFile]:
-        with self.db.read() as tx:
-            return library.list_files(tx, owner.id, purpose, cursor, limit, ascending)
-
-    def delete_file(self, owner: Key, file: str) -> None:
-        with self.db.write() as tx:
-            loose = library.drop_file(tx, owner.id, file)
-        self._gone(loose)
-
-    # Documents
-
-    def put_document(self, owner: Key, kind: str, document: str, data: Mapping[str, Any], *, expires: float | None = None) -> Document:
-        """Writes or overwrites; an id that another owner has is NotFound."""
-        with self.db.write() as tx:
-            return library.put_document(tx, owner.id, kind, document, data, expires)
-
-    def document(self, owner: Key, kind: str, document: str) -> Document:
-        with self.db.read() as tx:
-            return library.document(tx, owner.id, kind, document)
-
-    def documents(self, owner: Key, kind: str, *, cursor: str | None = None, limit: int = 50, ascending: bool = False) -> Page[Document]:
-        with self.db.read() as tx:
-            return library.list_documents(tx, owner.id, kind, cursor, limit, ascending)
-
-    def delete_document(self, owner: Key, kind: str, document: str) -> None:
-        with self.db.write() as tx:
-            library.drop_document(tx, owner.id, kind, document)
-        self.db.tidy()
-
-    # Conversations
-
-    def create_conversation(self, owner: Key, title: str = "", metadata: Mapping[str, str] | None = None) -> Conversation:
-        with self.db.write() as tx:
-            return talks.create(tx, owner.id, title, metadata or {})
-
-    def conversation(self, owner: Key, conversation: str) -> Conversation:
-        with self.db.read() as tx:
-            return talks.get(tx, owner.id, conversation)
-
-    def conversations(self, owner: Key, words: str = "", *, cursor: str | None = None, limit: int = 50) -> Page[Conversation]:
-        """Newest change first; `words` are looked for in titles and in what was said."""
-        with self.db.read() as tx:
-            return talks.find(tx, owner.id, words, cursor, limit)
-
-    def change_conversation(
-        self, owner: Key, conversation: str, *, title: str | None = None, metadata: Mapping[str, str] | None = None, head: str | None = None
-    ) -> Conversation:
-        """Renames it, or goes back to (or over to) the turn `head`."""
-        with self.db.write() as tx:
-            return talks.change(tx, owner.id, conversation, title, metadata, head)
-
-    def delete_conversation(self, owner: Key, conversation: str, pictures: bool = True) -> None:
-        """Turns, jobs and logs, with their pictures when told so. Running jobs of it are cancelled."""
-        with self.db.write() as tx:
-            talks.get(tx, owner.id, conversation)
-            loose = self.queue.drop_of_conversation(tx, owner.id, conversation, pictures)
-            talks.drop(tx, conversation)
-        self._gone(loose)
-
-    def turns(self, owner: Key, conversation: str, turn: str | None = None) -> tuple[Turn, ...]:
-        """From the root to `turn` (None = the head), oldest first."""
-        place = self.conversation(owner, conversation)
-        return talking.line(self.tree(owner, conversation), turn or place.head)
-
-    def tree(self, owner: Key, conversation: str) -> tuple[Turn, ...]:
-        """All turns of all branches, oldest first."""
-        with self.db.read() as tx:
-            talks.get(tx, owner.id, conversation)
-            return talks.tree(tx, conversation)
-
-    def append(
-        self,
-        owner: Key,
-        conversation: str,
-        role: Literal["user", "assistant"],
-        parts: tuple[Mapping[str, str], ...],
-        parent: str | None = None,
-    ) -> Turn:
-        """Puts a turn after `parent` (None = the head) without a job; it becomes the head."""
-        for part in parts:
-            if "picture" in part:
-                self.rooms.pictures.blob(owner.id, part["picture"])
-        with self.db.write() as tx:
-            place = talks.get(tx, owner.id, conversation)
-            after = talks.turn(tx, conversation, parent).id if parent is not None else place.head
-            return talks.append(tx, owner.id, place, after, role, parts)
 
     def regenerate(self, owner: Key, conversation: str, turn: str, seed: int | None = None) -> Ticket:
         """Answers again, beside the assistant's turn `turn`, with another seed; the new turn becomes the head."""
@@ -545,6 +310,16 @@ class Studio:
                 )
             )
         return tuple(out)
+
+    @property
+    def offered(self) -> Mapping[str, object]:
+        """The engines by name."""
+        return self.rooms.director.table
+
+    def missing(self, name: str) -> str | None:
+        """Why an engine cannot be used here, as a clause; None when it can."""
+        info = self.rooms.director.table.get(name)
+        return "it is not offered" if info is None else info.missing()
 
     def load_engine(self, name: str) -> None:
         """Brings an engine into memory; others that are idle make room. Raises Unknown, BadWeights or CannotDo."""

@@ -62,7 +62,7 @@ class Settings:
     batch: int = _row(8, "pictures drawn together where an engine can", 1, 64)
     batch_wait_ms: int = _row(40, "milliseconds to wait for companions when several clients are at work", 0, 1000)
     lease_seconds: float = _row(30.0, "seconds after which the job of a silent worker goes to another", 1, 3600)
-    attempts: int = _row(3, "attempts at a job before it fails", 1, 100)
+    attempts: int = _row(5, "crashes that a job may be alone at work in before it fails", 1, 100)
     deadline_seconds: float = _row(900.0, "seconds that one attempt at a job may take", 1)
     queue_limit: int = _row(1000, "jobs that may wait", 1)
     queue_per_key: int = _row(200, "jobs of one key that may wait", 1)

@@ -39,6 +39,12 @@ CHANGE = re.compile(
     r"把|将|换成|改成|改为|变成|变为|去掉|删除|移除|删掉|加上|添加|加一|增加|放大|缩小|翻转|旋转|移动|背景|这张|这个|它|换个|换一",
     re.IGNORECASE,
 )
+SETTING = re.compile(  # where, when or in which manner alone: something is there already that it is said of
+    r"^(?:(?:and|but|ok|okay|now|then|so|maybe)\b[\s,]*)*(?:at|in|on|by|under|during|after|before|from|as|like|inside|outside)\b|"
+    r"^(?:(?:现在|然后|那么|不过)[，,\s]*)*(?:是|在|到)?(?:晚上|夜里|夜晚|半夜|白天|早上|早晨|黄昏|傍晚|日出|日落|春天|夏天|秋天|冬天|下雨|下雪)",
+    re.IGNORECASE,
+)
+THEN = re.compile(r"^(?:and|but|now|then)\b|^(?:现在|然后|不过)", re.IGNORECASE)
 QUESTION = re.compile(
     r"^(?:what|who|whom|whose|which|where|when|why|how|is|are|was|were|does|do|did|has|have|describe|caption|tell me|count|read|explain)\b|"
     r"(?:什么|多少|几个|几只|吗|哪|谁|为什么|怎么)[^，。]*[?？]?$|^(?:描述|数一数|说说|告诉我)",
@@ -122,9 +128,17 @@ def again(text: str) -> bool:
 def changes(text: str) -> bool:
     """Whether it speaks of changing a picture that is there, rather than of a new one."""
     bare = plain(text)[:LONGEST]
-    return (
-        not again(text) and NEW.search(bare) is None and (CHANGE.search(bare) or POINT.search(bare) or BEFORE_LAST.search(bare)) is not None
-    )
+    if again(text) or NEW.search(bare) is not None:
+        return False
+    return (CHANGE.search(bare) or POINT.search(bare) or BEFORE_LAST.search(bare)) is not None or _only_a_setting(text)
+
+
+def _only_a_setting(text: str) -> bool:
+    """ "now at night", "in winter", "under a rainbow"; not "in a forest, a fox", which names what is to be seen."""
+    text = text.strip()[:LONGEST]
+    if SETTING.search(text) is None:
+        return False
+    return THEN.search(text) is not None or not re.search(r"[,，:：]", text.rstrip(" ,，.。!！"))
 
 
 def pointed(text: str, count: int) -> int | None:

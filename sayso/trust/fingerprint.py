@@ -28,12 +28,10 @@ class Look:
 
 def _flat(pixels: np.ndarray, ground: int) -> np.ndarray:
     """uint8 [H, W, 4] laid on a grey → uint8 [h, w, 3], reduced."""
+    image = Image.fromarray(pixels)
     if int(pixels[..., 3].min()) < 255:
-        alpha = pixels[..., 3:].astype(np.float32) / 255
-        rgb = np.rint(pixels[..., :3] * alpha + ground * (1 - alpha)).astype(np.uint8)
-    else:
-        rgb = np.ascontiguousarray(pixels[..., :3])
-    image = Image.fromarray(rgb)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (ground, ground, ground)), image)
+    image = image.convert("RGB")
     longer = max(image.size)
     if longer > SIDE:
         size = (max(1, round(image.width * SIDE / longer)), max(1, round(image.height * SIDE / longer)))

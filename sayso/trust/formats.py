@@ -18,6 +18,7 @@ from sayso.types import Record
 
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif", "gif": "image/gif"}
 LARGEST = 64_000_000  # pixels that are decoded
+COMPRESSION = 4  # of 9, of a PNG: a third of the time of Pillow's own 6 for 3 % more bytes
 QUALITY = {"jpeg": 95, "avif": 90}  # where none is asked; PNG is lossless, and so is WebP without a quality
 
 
@@ -113,5 +114,5 @@ def encode(pixels: np.ndarray, kind: str, quality: int | None, said: dict[str, s
         for key, value in said.items():
             chunks.add_text(key, value)
         chunks.add_itxt("XML:com.adobe.xmp", packet.decode())
-        image.save(out, "PNG", pnginfo=chunks)
+        image.save(out, "PNG", pnginfo=chunks, compress_level=COMPRESSION)
     return out.getvalue()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sayso.errors import BadInput
 from sayso.trust.audit import Audit
-from sayso.trust.eyes import UNSEEN, Eyes
+from sayso.trust.eyes import UNREAD, UNSEEN, Eyes
 from sayso.trust.reasoner import Answer, Reasoner
 from sayso.trust.rules import Clause, Rulebook, Stage
 from sayso.types import Ask, Picture, Plan, Text, Verdict
@@ -53,6 +53,8 @@ class RulePolicy:
             raise BadInput(f'moderation "{moderation}" is unknown; write auto or low')
         text, pictures = gathered(stage, ask, plan, drawn)
         if len(text) > LONGEST:
+            if self.audit is not None:
+                self.audit.write("verdict", {"stage": stage, "allowed": False, "clause": None, "characters": len(text)})
             return Verdict(False, stage, None, f"the text has {len(text):,} characters, more than the {LONGEST:,} that are read",
                            "the same in fewer words")
         matter = self._matter(stage, text, pictures)
@@ -66,7 +68,9 @@ class RulePolicy:
     def _matter(self, stage: Stage, text: str, pictures: tuple[Picture, ...]) -> Matter:
         unseen: list[str] = []
         if pictures and self.eyes.read is not None and (stage != "output" or self.eyes.reads_output):
-            text = "\n".join((text, *(self.eyes.read(picture) for picture in pictures)))
+            lettering = [self.eyes.read(picture) for picture in pictures]
+            text = "\n".join((text, *(one for one in lettering if one is not None)))
+            unseen += [UNREAD] if None in lettering else []
         elif pictures:
             unseen.append(UNSEEN["text"])
         known: dict[str, bool | None] = dict.fromkeys(self.book.words, False)

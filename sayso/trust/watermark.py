@@ -28,6 +28,7 @@ FINE, COARSE = 3, 2  # sets of patterns: for large pictures, for small ones
 TEMPLATES = FINE + COARSE
 TINY, SMALL, QUIET = 200, 320, 2.0  # the coarse patterns are for less than TINY pixels along the shorter side, and for less than
 # SMALL where the texture is below QUIET levels of 255
+NEAR = 2  # levels of 255 that the pixels of a cell may lie apart and count as one colour
 SYMBOLS, STEP = 4, 3  # payload patterns; canvas pixels between two values of a shift
 GRID = TILE // STEP  # values along one axis of a shift: GRID² values = 10 bits
 BITS = 32
@@ -35,9 +36,12 @@ SMALLEST, LONGEST = 96, 12  # pixels along the shorter side, and longer by short
 BANDS = ((6, 27), (4, 15))  # cycles per tile: wavelengths of 16 to 3.6 canvas pixels in the fine sets, of 24 to 6.4 in the coarse
 SYNC_WEIGHT = 1.5  # amplitude of the synchronising pattern; a payload pattern has 1
 STRENGTHS = (0.7, 1.0)  # root mean square of the mark on flat ground, in levels of 255; tried in this order
-ALONE = (0.7, 1.0, 1.4)  # the same where nothing but the mark can find the picture again, or only a part of it can be seen
+ALONE, PARTLY = (0.7, 1.0, 1.2), (0.7, 1.0, 1.4)  # the same where nothing but the mark finds the picture again; where not all can be seen
+PEAK = 2.2  # the mark's largest value by its root mean square, so that no pixel stands out
 LOUDEST = 1.9  # the same over all that can be seen: 42.5 dB
-TESTED = {False: ("JPEG", 75), True: ("WEBP", 80)}  # recompression that a mark must survive before it is given out, by `alone`
+TESTED = {  # recompression that a mark must survive before it is given out, by `alone`; method 0 is WebP at its quickest
+    False: {"format": "JPEG", "quality": 75}, True: {"format": "WEBP", "quality": 80, "method": 0},
+}
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG weighs
 
 
@@ -78,8 +82,8 @@ def symbols(values: Sequence[int]) -> np.ndarray:
 
 
 @functools.cache
-def _spectra(key: bytes) -> np.ndarray:
-    """complex64 [TEMPLATES, 1 + SYMBOLS, T, T/2+1]: the patterns, each of unit variance in the tile."""
+def _patterns(key: bytes) -> np.ndarray:
+    """float32 [TEMPLATES, 1 + SYMBOLS, T, T]: each of unit variance."""
     fy, fx = np.fft.fftfreq(TILE, 1 / TILE)[:, None], np.fft.rfftfreq(TILE, 1 / TILE)[None]
     radius = np.hypot(fy, fx)
     out = []
@@ -90,8 +94,14 @@ def _spectra(key: bytes) -> np.ndarray:
         noise = np.frombuffer(raw, ">u2").astype(np.float64).reshape(TILE, TILE) / 65535 - 0.5
         whole = np.fft.rfft2(noise)
         tile = np.fft.irfft2(np.where(inside, whole / np.maximum(np.abs(whole), 1e-9), 0), (TILE, TILE))
-        out.append(np.fft.rfft2(tile / tile.std()))
-    return np.stack(out).reshape(TEMPLATES, 1 + SYMBOLS, TILE, TILE // 2 + 1).astype(np.complex64)
+        out.append(tile / tile.std())
+    return np.stack(out).reshape(TEMPLATES, 1 + SYMBOLS, TILE, TILE).astype(np.float32)
+
+
+@functools.cache
+def _spectra(key: bytes) -> np.ndarray:
+    """complex64 [TEMPLATES, 1 + SYMBOLS, T, T/2+1]: the spectra of the patterns."""
+    return np.fft.rfft2(_patterns(key)).astype(np.complex64)
 
 
 def _template(value: int, small: bool) -> int:
@@ -101,28 +111,35 @@ def _template(value: int, small: bool) -> int:
 
 def _tile(key: bytes, value: int, template: int) -> np.ndarray:
     """float32 [T, T] of unit variance: the mark that spells an id."""
-    patterns = _spectra(key)[template]
-    fy, fx = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
-    total = SYNC_WEIGHT * patterns[0]
+    patterns = _patterns(key)[template]
+    tile = SYNC_WEIGHT * patterns[0]
     for pattern, symbol in zip(patterns[1:], symbols([value])[0], strict=True):
-        down, across = symbol // GRID * STEP, symbol % GRID * STEP
-        total = total + pattern * np.exp(-2j * np.pi * (fy * down + fx * across))
-    tile = np.fft.irfft2(total, (TILE, TILE))
-    return np.clip(tile / tile.std(), -2.2, 2.2).astype(np.float32)
+        tile = tile + np.roll(pattern, (symbol // GRID * STEP, symbol % GRID * STEP), (0, 1))
+    return np.clip(tile / tile.std(), -PEAK, PEAK).astype(np.float32)
 
 
 # Planes: luminance, the canvas, what is left when a picture is taken away.
 
 
 def _box(plane: np.ndarray, radius: int) -> np.ndarray:
-    """float32 [h, w]: mean over a square window, edges repeated. Sums run along one axis at a time, where 24 bits are enough."""
-    size = 2 * radius + 1
-    for axis in (1, 0):
-        padded = np.pad(plane, [(radius + 1, radius) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
-        sums = np.cumsum(padded, axis=axis)
-        plane = sums[:, size:] - sums[:, :-size] if axis else sums[size:] - sums[:-size]
-    plane *= np.float32(1 / size**2)
-    return plane
+    """float32 [h, w]: mean over a square window, edges repeated. Whole planes are added in place, as memory is what it costs."""
+    h, w = plane.shape
+    size, padded = 2 * radius + 1, np.pad(plane, radius, mode="edge")
+    rows = padded[:, :w].copy()
+    for i in range(1, size):
+        rows += padded[:, i : i + w]
+    out = rows[:h].copy()
+    for i in range(1, size):
+        out += rows[i : i + h]
+    out *= np.float32(1 / size**2)
+    return out
+
+
+def _box_plainly(plane: np.ndarray, radius: int) -> np.ndarray:
+    """The slow twin of `_box`, window by window."""
+    padded = np.pad(plane, radius, mode="edge").astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1,) * 2)
+    return windows.mean((2, 3)).astype(np.float32)
 
 
 def _resize(plane: np.ndarray, height: int, width: int, way: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
@@ -133,13 +150,17 @@ def _resize(plane: np.ndarray, height: int, width: int, way: Image.Resampling = 
 
 
 def luminance(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """float32 [H, W] laid on the mean of what can be seen, and bool [H, W] of what can be seen or None when all can."""
-    plane = pixels[..., :3].astype(np.float32) @ LUMA
-    if int(pixels[..., 3].min()) == 255:
-        return plane, None
-    alpha = pixels[..., 3].astype(np.float32) / 255
-    mean = float((plane * alpha).sum() / max(float(alpha.sum()), 1))
-    return mean + (plane - mean) * alpha, alpha > 0
+    """float32 [H, W] laid on the mean of what can be seen, and float32 [H, W] opacity 0..1 or None when all is opaque."""
+    alpha = None if int(pixels[..., 3].min()) == 255 else pixels[..., 3].astype(np.float32) / 255
+    return _laid(pixels[..., :3].astype(np.float32) @ LUMA, alpha), alpha
+
+
+def _laid(plane: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """float32 [H, W] laid on the mean of what can be seen of it."""
+    if alpha is None:
+        return plane
+    mean = np.float32((plane * alpha).sum() / max(float(alpha.sum()), 1))
+    return mean + (plane - mean) * alpha
 
 
 def fits(height: int, width: int) -> bool:
@@ -154,9 +175,12 @@ def _canvas_size(height: int, width: int) -> tuple[int, int]:
 
 def _quiet(canvas: np.ndarray) -> np.ndarray:
     """float32 [h, w] in −1..1: a plane without its slow changes, each place weighed by how quiet its surroundings are."""
-    canvas = canvas - np.float32(128)
-    rest = canvas - _box(canvas, 3)
-    return np.clip(rest / (_box(rest * rest, 4) + 1), -1, 1)
+    rest = canvas - np.float32(128)
+    rest -= _box(rest, 3)
+    power = _box(rest * rest, 4)
+    power += 1
+    rest /= power
+    return np.clip(rest, -1, 1, out=rest)
 
 
 def _fold(flat: np.ndarray) -> np.ndarray:
@@ -193,11 +217,10 @@ def _correlate(spectrum: np.ndarray, pattern: np.ndarray) -> np.ndarray:
 
 
 def _loudness(canvas: np.ndarray) -> np.ndarray:
-    """float32 [h, w]: how much noise hides in the texture here; edges between flat areas hide none and count as flat.
+    """float32 [h/4, w/4]: how much noise hides in the texture here; edges between flat areas hide none and count as flat.
 
     The standard deviation in blocks of 4², and of 5² such blocks the least: beside an edge there is a flat block.
     """
-    h, w = canvas.shape
     level = canvas - np.float32(128)
     mean, square = (np.asarray(Image.fromarray(plane).reduce(4)) for plane in (level, level * level))
     least = np.sqrt(np.maximum(square - mean * mean, 0))
@@ -206,12 +229,29 @@ def _loudness(canvas: np.ndarray) -> np.ndarray:
         size = least.shape[axis]
         shifted = [padded[i : i + size] if axis == 0 else padded[:, i : i + size] for i in range(5)]
         least = functools.reduce(np.minimum, shifted)
-    return _resize(np.ascontiguousarray(least), h, w)
+    return np.ascontiguousarray(least)
 
 
-def _visible(canvas: np.ndarray, seen: np.ndarray | None) -> np.ndarray | None:
-    """float32 [h, w]: share of each canvas pixel that can be seen."""
-    return None if seen is None else _resize(seen.astype(np.float32), *canvas.shape)
+def _cell(height: int, width: int, template: int) -> int:
+    """Side in pixels of the cells over which the mark of a quiet picture is constant: half its shortest wave, at most."""
+    wave = TILE * min(height, width) / SIDE / BANDS[template >= FINE][1]
+    return next(side for side in range(max(1, int(wave / 2)), 0, -1) if height % side == width % side == 0)
+
+
+def _levelled(planes: np.ndarray, cell: int) -> np.ndarray:
+    """uint8 [4, H, W] → the same with each cell of nearly one colour made wholly so, as PNG needs it to stay small under a mark."""
+    if cell == 1:
+        return planes
+    parts = [planes[:, down::cell, across::cell] for down in range(cell) for across in range(cell)]
+    span = functools.reduce(np.maximum, parts) - functools.reduce(np.minimum, parts)
+    near = (span[:3].max(0) <= NEAR) & (span[3] == 0)
+    total = np.add.reduce(parts, dtype=np.uint16)
+    mean = ((total + cell * cell // 2) // (cell * cell)).astype(np.uint8)
+    out = planes.copy()
+    for down in range(cell):
+        for across in range(cell):
+            np.copyto(out[:, down::cell, across::cell], mean, where=near)
+    return out
 
 
 def embed(pixels: np.ndarray, value: int, key: bytes, alone: bool = False) -> Marked:
@@ -226,40 +266,47 @@ def embed(pixels: np.ndarray, value: int, key: bytes, alone: bool = False) -> Ma
     height, width = pixels.shape[:2]
     if not fits(height, width):
         return Marked(pixels, 0.0, False, False)
-    plane, seen = luminance(pixels)
+    plane, alpha = luminance(pixels)
     h, w = _canvas_size(height, width)
-    canvas = _resize(plane, h, w)
-    loud, part = _loudness(canvas), _visible(canvas, seen)
-    shrunk = (min(h, height), min(w, width))
-    short = min(height, width)
-    template = _template(value, short < TINY or (short < SMALL and float(np.median(loud)) < QUIET))
-    tile = _tile(key, value, template)
-    pattern = np.tile(tile, (-(-h // TILE), -(-w // TILE)))[:h, :w]
-    for strength in STRENGTHS if seen is None and not alone else ALONE:
-        amplitude = np.minimum(strength + 0.3 * loud, 4)
-        power = float((amplitude**2).mean() if part is None else (amplitude**2 * part).sum() / max(float(part.sum()), 1))
-        amplitude *= min(1.0, LOUDEST / max(power, 1e-6) ** 0.5)
-        mark = pattern * amplitude if part is None else pattern * amplitude * part
-        if sure := _survives(_resize(canvas + mark, *shrunk), value, template, key, alone):
-            break
-    change = np.rint(_resize(mark, height, width, Image.Resampling.BICUBIC)).astype(np.int16)
-    if seen is not None:
-        change *= seen
+    texture = _loudness(_resize(plane, h, w))
+    quiet, short = float(np.median(texture)) < QUIET, min(height, width)
+    template = _template(value, short < TINY or (short < SMALL and quiet))
+    cell = _cell(height, width, template) if quiet else 1
+    pattern = np.tile(_tile(key, value, template), (-(-h // TILE), -(-w // TILE)))[:h, :w]
+    pattern = _resize(pattern, height // cell, width // cell, Image.Resampling.BICUBIC if cell == 1 else Image.Resampling.LANCZOS)
+    pattern = np.clip(pattern, -PEAK, PEAK)
+    planes = _levelled(np.ascontiguousarray(pixels.transpose(2, 0, 1)), cell)
+    seen = None if alpha is None else planes[3] > 0
     # Pure black and white leave no room on one side: a level less of contrast there makes it.
-    low, high = (1, 254) if seen is None else (seen[..., None].astype(np.int16), 255 - seen[..., None].astype(np.int16))
-    out = pixels.copy()
-    rgb = np.clip(pixels[..., :3].astype(np.int16), low, high)
-    rgb += change[..., None]
-    out[..., :3] = np.clip(rgb, 0, 255, out=rgb)
-    itself = canvas + np.rint(mark)
-    return Marked(out, strength, sure, sure or _reads(itself, value, template, key))
+    ground = planes[:3].astype(np.int16)
+    ground = np.clip(ground, 1, 254, out=ground) if seen is None else np.clip(ground, seen.astype(np.int16), 255 - seen.astype(np.int16))
+    for strength in PARTLY if seen is not None else ALONE if alone else STRENGTHS:
+        amplitude = _resize(_amplitude(strength, texture, seen), *pattern.shape)
+        change = np.rint(pattern * amplitude).astype(np.int16).repeat(cell, 0).repeat(cell, 1)
+        if seen is not None:
+            change *= seen
+        marked = np.clip(ground + change, 0, 255)
+        after = _laid(np.tensordot(LUMA, marked.astype(np.float32), 1), alpha)
+        if sure := _survives(_resize(after, min(h, height), min(w, width)), value, template, key, alone):
+            break
+    planes[:3] = marked
+    readable = sure or _reads(_resize(after, h, w), value, template, key)
+    return Marked(np.ascontiguousarray(planes.transpose(1, 2, 0)), strength, sure, readable)
 
 
-def _survives(canvas: np.ndarray, value: int, template: int, key: bytes, alone: bool) -> bool:
-    """Whether the id can be read from the canvas after a recompression."""
-    out, (kind, quality) = io.BytesIO(), TESTED[alone]
-    Image.fromarray(np.clip(np.rint(canvas), 0, 255).astype(np.uint8)).save(out, kind, quality=quality)
-    again = _resize(np.asarray(Image.open(out).convert("L"), np.float32), *_canvas_size(*canvas.shape))
+def _amplitude(strength: float, texture: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
+    """float32 [h/4, w/4]: how strong the mark is here, no louder than LOUDEST over all that can be seen."""
+    amplitude = np.minimum(strength + np.float32(0.3) * texture, 4)
+    part = None if seen is None else _resize(seen.astype(np.float32), *texture.shape) + np.float32(1e-9)
+    power = float(np.average(amplitude**2, weights=part))
+    return amplitude * np.float32(min(1.0, LOUDEST / max(power, 1e-6) ** 0.5))
+
+
+def _survives(plane: np.ndarray, value: int, template: int, key: bytes, alone: bool) -> bool:
+    """Whether the id can be read from a luminance after a recompression."""
+    out = io.BytesIO()
+    Image.fromarray(np.clip(np.rint(plane), 0, 255).astype(np.uint8)).save(out, **TESTED[alone])  # type: ignore[arg-type]
+    again = _resize(np.asarray(Image.open(out).convert("L"), np.float32), *_canvas_size(*plane.shape))
     return _reads(again, value, template, key)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from sayso.studio.requests import Ref, Request, Said
 from sayso.types import Picture, Text
 
 router = APIRouter(prefix="/v1", tags=["Chat"], responses=ERRORS)
-STREAM = {"description": "The answer; as chunks when stream is true.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+STREAM = sse.described("The answer; as chunks when stream is true.")
 END = "data: [DONE]\n\n"
 
 
@@ -55,7 +55,7 @@ class Talk:
     def model(self) -> str:
         return self.body.model or self.here.default
 
-    def usage(self, rows: list[StoredPicture], said: list[str]) -> Usage:
+    def usage(self, rows: Sequence[StoredPicture], said: list[str]) -> Usage:
         words = [part.text for one in self.wanted.messages for part in one.parts if isinstance(part, Text)]
         return usage(words, self.read, [(row.width, row.height) for row in rows], self.wanted.quality, said=said)
 
@@ -142,8 +142,8 @@ async def _kept(here: Context, owner: Key, picture: Picture, kept: list[str]) ->
 async def whole(talk: Talk) -> ChatCompletion:
     """The answer at once: a choice for each picture, or one of words."""
     job = await finished(talk.call, talk.here, talk.owner, talk.job, talk.keep)
-    rows = [await off(talk.here.studio.picture, talk.owner, name) for name in job.drawn]
-    said = [str(event.data["text"]) for event in await off(talk.here.studio.log, talk.owner, talk.job) if event.kind == "said"]
+    rows = await off(talk.here.studio.drawn, talk.owner, job)
+    said = await off(talk.here.studio.remarks, job)
     choices = []
     for i, row in enumerate(rows):
         words = "\n".join(said if i == 0 else [])

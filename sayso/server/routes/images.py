@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import time
 from collections.abc import AsyncIterator
@@ -31,13 +32,13 @@ from sayso.server.schemas.images import (
 )
 from sayso.server.translate import drawing, failure
 from sayso.server.usage import usage
-from sayso.storage.rows import Key
+from sayso.storage.rows import Job, Key
 from sayso.studio.requests import Ref, Request
 from sayso.types import Picture, Text
 
 router = APIRouter(prefix="/v1", tags=["Images"], responses=ERRORS)
 REFERENCES = 16
-STREAM = {"description": "The pictures; as events when stream is true.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+STREAM = sse.described("The pictures; as events when stream is true.")
 BODY = "application/json"
 KINDS = ("image/png", "image/webp", "image/jpeg")
 
@@ -78,16 +79,18 @@ async def accept(call: Call, here: Context, owner: Key, wanted: Request, looks: 
 
 async def document(call: Call, drawn: Drawing) -> ImagesResponse:
     """A finished job as an ImagesResponse."""
-    job = await finished(call, drawn.here, drawn.owner, drawn.job, drawn.keep)
-    rows = [await off(drawn.here.studio.picture, drawn.owner, name) for name in job.drawn]
-    log = await off(drawn.here.studio.log, drawn.owner, drawn.job)
+    return await off(_document, call, drawn, await finished(call, drawn.here, drawn.owner, drawn.job, drawn.keep))
+
+
+def _document(call: Call, drawn: Drawing, job: Job) -> ImagesResponse:
+    here, owner, looks = drawn.here, drawn.owner, drawn.looks
+    rows = here.studio.drawn(owner, job)
     data = []
     for row in rows:
-        if drawn.looks.response_format == "url":
-            data.append(OnePicture(url=drawn.here.link(call, drawn.owner, row.id), id=row.id, seed=row.seed))
+        if looks.response_format == "url":
+            data.append(OnePicture(url=here.link(call, owner, row.id), id=row.id, seed=row.seed))
         else:
-            data.append(OnePicture(b64_json=await base64_of(drawn.here, drawn.owner, row.id), id=row.id, seed=row.seed))
-    counted = usage(drawn.words, drawn.read, [(row.width, row.height) for row in rows], drawn.quality)
+            data.append(OnePicture(b64_json=base64.b64encode(here.studio.file_of(row)).decode(), id=row.id, seed=row.seed))
     return ImagesResponse(
         created=int(job.created),
         background=drawn.background,  # type: ignore[arg-type]
@@ -95,9 +98,9 @@ async def document(call: Call, drawn: Drawing) -> ImagesResponse:
         quality=drawn.quality,
         size=f"{rows[0].width}x{rows[0].height}",
         data=data,
-        usage=counted,
-        safety_identifier=drawn.looks.safety_identifier,
-        remarks=[str(event.data["text"]) for event in log if event.kind == "said"],
+        usage=usage(drawn.words, drawn.read, [(row.width, row.height) for row in rows], drawn.quality),
+        safety_identifier=looks.safety_identifier,
+        remarks=here.studio.remarks(job),
     )
 
 

@@ -27,7 +27,7 @@ from sayso.studio.errors import Conflict, NotFound
 from sayso.studio.requests import Request
 
 router = APIRouter(prefix="/v1", tags=["Responses"], responses=ERRORS)
-STREAM = {"description": "The response; as events when it is streamed.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+STREAM = sse.described("The response; as events when it is streamed.")
 LITTLE = ("none", "minimal")
 ResponseId = Annotated[str, Path(pattern=r"^resp_[0-9a-f]{48}$", description="A response's id.")]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from sayso import __version__
+from sayso.errors import Unknown
 from sayso.server import catalog, shown
 from sayso.server.context import Caller, Here, off
 from sayso.server.errors import ApiError
@@ -23,7 +25,7 @@ router = APIRouter(prefix="/studio/v1", responses=ERRORS)
 
 @router.get("/engines", response_model=schemas.EngineList, tags=["Studio: engines"])
 async def engines(owner: Caller, here: Here) -> schemas.EngineList:
-    rows = await off(here.studio.engines)
+    rows, table = await off(here.studio.engines), here.studio.rooms.director.table
     data = [
         schemas.EngineState(
             name=row.name,
@@ -37,7 +39,8 @@ async def engines(owner: Caller, here: Here) -> schemas.EngineList:
             styles=None if row.styles is None else list(row.styles),
             sizes=list(row.sizes),
             options=sorted(row.options),
-            prompt_limit=here.studio.rooms.director.table[row.name].prompt_limit,
+            prompt_limit=table[row.name].prompt_limit,
+            fit=table[row.name].fit is not None,
         )
         for row in rows
     ]
@@ -63,6 +66,21 @@ async def unload(name: Id, owner: Caller, here: Here) -> schemas.EngineList:
     _admin(owner)
     await off(here.studio.unload_engine, name)
     return await engines(owner, here)
+
+
+@router.get(
+    "/engines/{name}/fit",
+    response_model=schemas.Ways,
+    tags=["Studio: engines"],
+    summary="Ways of running an engine on this machine: what fits, how long a picture takes, and why; measures for a moment",
+)
+async def fit(name: Id, owner: Caller, here: Here) -> schemas.Ways:
+    _admin(owner)
+    table = here.studio.rooms.director.table
+    if name not in table:
+        raise Unknown("engine", name, tuple(table))
+    known = table[name].fit
+    return schemas.Ways(data=[schemas.Way(**asdict(row)) for row in await off(known)] if known is not None else [])
 
 
 @router.get(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi import Request as Call
@@ -20,8 +20,8 @@ from sayso.server.schemas.common import Deleted
 from sayso.server.shown import Shower
 
 router = APIRouter(prefix="/studio/v1", tags=["Studio: pictures"], responses=ERRORS)
-SEEDS = 2**31
-PAIR, VOTE = "arena-pair", "arena-vote"
+Word = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")]
+MOST_SECONDS = 2**40  # of a time since 1970
 
 
 @router.get("/pictures", response_model=schemas.PictureList, summary="One's drawn pictures, newest first; query looks in their prompts")
@@ -31,11 +31,17 @@ async def search(
     here: Here,
     query: Annotated[str, Query(max_length=500)] = "",
     favourites: bool = False,
-    conversation: Annotated[str | None, Query(max_length=100)] = None,
+    conversation: Word = None,
+    engine: Word = None,
+    action: Literal["created", "edited"] | None = None,
+    style: Word = None,
+    since: Annotated[float | None, Query(ge=0, le=MOST_SECONDS)] = None,
+    until: Annotated[float | None, Query(ge=0, le=MOST_SECONDS)] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> schemas.PictureList:
-    page = await off(here.studio.search, owner, _clean(query), favourites=favourites, conversation=conversation, cursor=cursor, limit=limit)
+    sieve: dict[str, Any] = {"favourites": favourites, "conversation": conversation, "engine": engine, "action": action, "style": style}
+    page = await off(here.studio.search, owner, _clean(query), **sieve, since=since, until=until, cursor=cursor, limit=limit)
     show = Shower(call, here, owner)
     return schemas.PictureList(data=[show.drawn(row) for row in page.rows], next=page.next)
 

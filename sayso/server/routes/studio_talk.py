@@ -27,7 +27,7 @@ router = APIRouter(prefix="/studio/v1", tags=["Studio: conversations"], response
 Id = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 Cursor = Annotated[str | None, Query(max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=200)]
-STREAM = {200: {"description": "Events; each has its number as id.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+STREAM = sse.described("Events; each has its number as id.")
 PARTIALS = 3
 
 
@@ -125,6 +125,7 @@ async def asked(here: Context, owner: Key, name: str | None, body: schemas.NewTu
         mask=wish.mask,
         style=wish.style,
         think=thinking(wish.complexity, wish.think),
+        plan_only=bool(wish.plan_only),
         finish=wish.finish is not False,
         format=wish.output_format or "png",
         compression=pressed(wish.output_format, wish.output_compression),
@@ -159,6 +160,16 @@ async def _turn(call: Call, here: Context, owner: Key, name: str, turn: str | No
 async def one_turn(call: Call, name: Id, turn: Id, owner: Caller, here: Here) -> schemas.Turn:
     await off(here.studio.conversation, owner, name)
     return await _turn(call, here, owner, name, turn)
+
+
+@router.delete(
+    "/conversations/{name}/turns/{turn}",
+    response_model=Deleted,
+    summary="Delete a turn and all that followed from it, with pictures that nothing else shows",
+)
+async def delete_turn(name: Id, turn: Id, owner: Caller, here: Here) -> Deleted:
+    await off(here.studio.delete_turn, owner, name, turn)
+    return Deleted(id=turn, object="turn", deleted=True)
 
 
 @router.post(
@@ -196,7 +207,7 @@ async def cancel(call: Call, job: Id, owner: Caller, here: Here) -> schemas.Job:
 @router.get(
     "/jobs/{job}/events",
     response_class=Response,
-    responses=STREAM,  # type: ignore[arg-type]
+    responses={200: STREAM},
     tags=["Studio: jobs"],
     summary="The job's log as events, from its beginning or after a number; ends when the job does",
 )

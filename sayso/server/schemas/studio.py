@@ -61,6 +61,7 @@ class Wish(Strict):
     background_color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
     style: Name | None = None
     think: bool | None = None
+    plan_only: bool | None = Field(default=None, description="Think and stop: the plan comes back as a thought, and nothing is drawn.")
     complexity: Level | None = None
     finish: bool | None = None
     mask: Name | None = Field(default=None, description="A picture's id; transparent where the edited picture may change.")
@@ -229,6 +230,20 @@ class EngineState(Answer):
     styles: list[str] | None = Field(default=None, description="What a wish's style may be; null: a style is said in words.")
     sizes: list[str] = Field(default_factory=list, description="Sizes worth offering, best first; empty: any multiple of 16.")
     options: list[str] = Field(default_factory=list, description="Names of engine_options that it knows.")
+    fit: bool = Field(default=False, description="Whether /engines/{name}/fit can tell how it would run here.")
+
+
+class Way(Answer):
+    """One way of running an engine on this machine."""
+
+    way: str = Field(description="Load options as the command line takes them; empty: as it is.")
+    fits: bool
+    seconds: float | None = Field(description="For one picture, an estimate; null where it does not fit or cannot be told.")
+    why: str = Field(description="What decides, as a clause.")
+
+
+class Ways(Answer):
+    data: list[Way]
 
 
 class EngineList(Answer):
@@ -312,7 +327,7 @@ class Pair(Answer):
 class Standing(Answer):
     name: str = Field(description="An engine, with what was set for it.")
     rating: float = Field(description="Elo scale: 400 points are odds of ten to one; the mean is 1000.")
-    low: float = Field(description="2.5 % of 200 resamples of the votes lie below.")
+    low: float = Field(description="The 95 % interval around the rating, after these votes.")
     high: float
     votes: int
 

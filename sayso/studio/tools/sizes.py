@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
 from sayso.types import Picture
 
+STRETCH = 0.12  # logarithm: a picture may be made longer by an eighth, not more; 3:2 is 0.105 from 5:3
 MULTIPLE, LEAST, MOST = 16, 64, 2048  # of the sides that engines are asked for
 
 
@@ -18,6 +22,16 @@ def drawable(width: int, height: int) -> tuple[int, int]:
 
 def _side(pixels: float) -> int:
     return max(LEAST, min(MOST, round(pixels / MULTIPLE) * MULTIPLE))
+
+
+def nearest(width: int, height: int, shapes: Sequence[str]) -> tuple[int, int] | None:
+    """The size among `shapes` ("WIDTHxHEIGHT") from which a picture is stretched least to `width` x `height`.
+
+    None when that is more than STRETCH, or when the engine can be asked for the size itself, as it has just such a shape.
+    """
+    known = [(int(across), int(down)) for across, _, down in (shape.partition("x") for shape in shapes)]
+    far, best = min((abs(math.log(width * down / (height * across))), (across, down)) for across, down in known)
+    return None if far > STRETCH or (far == 0 and drawable(width, height) == (width, height)) else best
 
 
 def within(width: int, height: int, side: int, pixels: int) -> tuple[int, int]:

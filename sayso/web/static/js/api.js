@@ -1,9 +1,10 @@
 // Every word that the page exchanges with the server. All routes are public and told in docs/studio-api.md.
 
+import { brief } from "./kept.js";
 import { joined } from "./talk/tree.js";
 
 const BASE = "/studio/v1";
-let key = sessionStorage.getItem("sayso.key") || "";
+let key = brief.get("key") || "";
 let locked = () => {};
 
 /** An answer that is an error; `message` is a sentence for a person. */
@@ -18,8 +19,7 @@ export class ApiError extends Error {
 
 export function useKey(text) {
   key = text.trim();
-  if (key) sessionStorage.setItem("sayso.key", key);
-  else sessionStorage.removeItem("sayso.key");
+  brief.set("key", key || null);
 }
 
 /** Told when a key is demanded. */
@@ -61,6 +61,7 @@ export const server = () => get("/server");
 export const engines = () => get("/engines");
 export const loadEngine = (name) => act("POST", `/engines/${id(name)}/load`);
 export const unloadEngine = (name) => act("POST", `/engines/${id(name)}/unload`);
+export const fitOf = (name) => get(`/engines/${id(name)}/fit`);
 export const settings = () => get("/settings");
 export const policy = () => get("/policy");
 export const keys = () => get("/keys");
@@ -74,9 +75,13 @@ export const createConversation = (title = null) => post("/conversations", title
 export const changeConversation = (name, body) => act("PATCH", `/conversations/${id(name)}`, body);
 export const deleteConversation = (name) => act("DELETE", `/conversations/${id(name)}`);
 export const branch = (name, turn, title) => post(`/conversations/${id(name)}/branch`, title ? { turn, title } : { turn });
-/** Says something; gives the answer's turn, whose job is under way. */
-export const sayTurn = (name, body) => post(`/conversations/${id(name)}/turns`, body, crypto.randomUUID());
+/** A word that nobody else says; pages that came without encryption have no `randomUUID`. */
+export const unique = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** Says something; gives the answer's turn, whose job is under way. The same `once` again gives the same turn, however often it is sent. */
+export const sayTurn = (name, body, once = unique()) => post(`/conversations/${id(name)}/turns`, body, once);
 export const turn = (name, which) => get(`/conversations/${id(name)}/turns/${id(which)}`);
+/** Deletes a turn and all that followed from it. */
+export const deleteTurn = (name, which) => act("DELETE", `/conversations/${id(name)}/turns/${id(which)}`);
 export const again = (name, which) => post(`/conversations/${id(name)}/turns/${id(which)}/regenerate`, {});
 export const job = (name) => get(`/jobs/${id(name)}`);
 export const cancelJob = (name) => act("POST", `/jobs/${id(name)}/cancel`);

@@ -2,17 +2,19 @@
 
 import * as api from "./api.js";
 import { announce, button, field, fill, h, icon, next, put, select, sheet, toast } from "./dom.js";
-import { t } from "./i18n.js";
+import { language, t } from "./i18n.js";
 import * as keys from "./keys.js";
 import { can, painters, prefer, ready } from "./state.js";
 import { styleName } from "./talk/look.js";
 
 const CATEGORIES = ["animals", "things", "scenes", "counting", "places", "colours", "lettering", "people"];
 const PROMPTS = {
-  animals: ["a red fox in the snow", "a cat with a hat"], things: ["a teapot and two cups", "a blue bicycle"], scenes: ["a lighthouse at night", "a boat on the sea"],
-  counting: ["three apples and two pears", "five yellow stars"], places: ["a dog to the left of a house", "a bird above a tree"], colours: ["a green car on a pink background", "a purple umbrella"],
-  lettering: ["a sign that says \"HELLO\"", "a card with the word \"YES\""], people: ["an astronaut", "a chef with a cake"],
+  animals: [["a red fox in the snow", "雪地里的一只红色狐狸"], ["a cat with a hat", "一只戴帽子的猫"]], things: [["a teapot and two cups", "一个茶壶和两个杯子"], ["a blue bicycle", "一辆蓝色的自行车"]],
+  scenes: [["a boat on the sea", "海上的一艘船"], ["a lighthouse at night", "夜里的灯塔"]], counting: [["three apples and two pears", "三个苹果和两个梨"], ["five yellow stars", "五颗黄色的星星"]],
+  places: [["a dog to the left of a house", "一只狗在房子的左边"], ["a bird above a tree", "一只鸟在树的上面"]], colours: [["a green car on a pink background", "一辆绿色的汽车，粉色背景"], ["a purple umbrella", "一把紫色的雨伞"]],
+  lettering: [["a sign that says \"HELLO\"", "一块写着“你好”的牌子"], ["a card with the word \"YES\"", "一张写着“好”的卡片"]], people: [["an astronaut", "一名宇航员"], ["a chef with a cake", "端着蛋糕的厨师"]],
 };
+const prompts = (category) => PROMPTS[category].map((pair) => pair[language() === "zh" ? 1 : 0]);
 const CHOICES = [["left", "a"], ["right", "b"], ["tie", "t"], ["both_bad", "x"]];
 
 export async function open(root) {
@@ -29,13 +31,17 @@ function side(kept, fallback) {
   return wish;
 }
 
+function remembered() {
+  try { return JSON.parse(prefer("arena") || "{}") || {}; } catch { return {}; }
+}
+
 class Arena {
   constructor(root) {
     const names = painters().map((row) => row.name);
-    const kept = JSON.parse(prefer("arena") || "{}");
+    const kept = remembered();
     this.category = "animals";
     this.sides = [side(kept.a, { engine: names[0] || "", steps: null }), side(kept.b, { engine: names[1] || names[0] || "", steps: names.length > 1 ? null : 4 })];
-    this.prompt = h("input", { value: PROMPTS.animals[0], maxlength: 1000, required: true });
+    this.prompt = h("input", { value: prompts("animals")[0], maxlength: 1000, required: true });
     this.fight = h("div", { class: "fight", "aria-live": "polite" });
     this.table = h("section", { class: "stack", "aria-label": t("standings") });
     this.go = button({ text: t("arena.go"), glyph: "arena", kind: "main", type: "submit" });
@@ -69,7 +75,7 @@ class Arena {
   keep() { prefer("arena", JSON.stringify({ a: this.sides[0], b: this.sides[1] })); }
 
   another() {
-    const known = PROMPTS[this.category];
+    const known = prompts(this.category);
     const at = known.indexOf(this.prompt.value);
     this.prompt.value = known[(at + 1) % known.length];
   }
@@ -126,21 +132,21 @@ class Arena {
     const told = await api.standings(category);
     if (this.gone) return;
     const rows = [...told.data].sort((a, b) => b.rating - a.rating);
-    const low = Math.min(...rows.map((row) => row.low ?? row.rating)), high = Math.max(...rows.map((row) => row.high ?? row.rating));
+    const low = Math.min(...rows.map((row) => row.low)), high = Math.max(...rows.map((row) => row.high));
     const at = (value) => `${((value - low) / Math.max(1, high - low)) * 100}%`;
-    const bar = (row) => h("div", { class: "interval", "aria-hidden": "true" }, row.low !== null && h("span", { vars: { left: at(row.low), right: `calc(100% - ${at(row.high)})` } }), h("i", { vars: { left: at(row.rating) } }));
+    const bar = (row) => h("div", { class: "interval", "aria-hidden": "true" }, h("span", { vars: { left: at(row.low), right: `calc(100% - ${at(row.high)})` } }), h("i", { vars: { left: at(row.rating) } }));
     fill(this.table, h("header", { class: "page-head" }, h("h2", {}, t("standings")), h("div", { class: "row" },
       select([["", t("category.all")], ...(told.categories || []).map((name) => [name, CATEGORIES.includes(name) ? t(`category.${name}`) : name])], category, (name) => this.standings(name), { "aria-label": t("arena.category") }),
       button({ text: t("export"), glyph: "download", press: () => this.export(told), disabled: !rows.length }))),
     rows.length ? h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": t("standings") }, h("table", {}, h("thead", {}, h("tr", {}, ["standings.who", "standings.rating", "standings.interval", "standings.votes"].map((key) => h("th", { scope: "col" }, t(key))))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", {}, Math.round(row.rating)), h("td", {}, h("span", { class: "interval-words" }, row.low === null ? t("standings.few") : `${Math.round(row.low)} – ${Math.round(row.high)}`), bar(row)), h("td", {}, row.votes))))))
+      h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", {}, Math.round(row.rating)), h("td", {}, h("span", { class: "interval-words" }, `${Math.round(row.low)} – ${Math.round(row.high)}`), bar(row)), h("td", {}, row.votes))))))
       : h("p", {}, t("standings.none")), h("p", {}, h("small", {}, t("standings.how", { votes: told.votes }))));
   }
 
   /** The table as a file that a spreadsheet reads. */
   export(told) {
     const quoted = (text) => `"${String(text ?? "").replaceAll('"', '""')}"`;
-    const text = ["name,rating,low,high,votes", ...told.data.map((row) => [quoted(row.name), row.rating, row.low ?? "", row.high ?? "", row.votes].join(","))].join("\n");
+    const text = ["name,rating,low,high,votes", ...told.data.map((row) => [quoted(row.name), row.rating, row.low, row.high, row.votes].join(","))].join("\n");
     const url = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
     const link = h("a", { href: url, download: `sayso-arena${this.shown ? `-${this.shown}` : ""}.csv` });
     put(document.body, [link]);

@@ -1,5 +1,6 @@
 // Words of the page in the language that was chosen. A sentence may hold {names} that are filled in.
 
+import { lasting } from "./kept.js";
 import { en } from "./words/en.js";
 
 const LANGUAGES = { en: "English", zh: "中文" };
@@ -11,7 +12,7 @@ export const language = () => current;
 
 /** The language a person wants: chosen before, or the browser's. */
 export function wanted() {
-  const chosen = localStorage.getItem("sayso.language");
+  const chosen = lasting.get("language");
   if (chosen in LANGUAGES) return chosen;
   return navigator.languages.some((tag) => tag.toLowerCase().startsWith("zh")) && !navigator.language.startsWith("en") ? "zh" : "en";
 }
@@ -28,6 +29,9 @@ export function t(key, values = {}) {
   if (said === undefined) throw new Error(`no words for "${key}"`);
   return said.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
+
+/** Things one after the other, as the language does it. */
+export const listed = (things) => new Intl.ListFormat(current === "zh" ? "zh-CN" : "en", { type: "conjunction", style: "narrow" }).format(things);
 
 export function when(seconds) {
   const then = new Date(seconds * 1000);

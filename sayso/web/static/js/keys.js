@@ -32,7 +32,7 @@ export function listen() {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     const key = written(event);
-    if (typing(event.target) && !key.startsWith("ctrl+") && key !== "escape") return;
+    if (typing(event.target) && !/^(?:ctrl|alt)\+/.test(key) && key !== "escape") return;
     const row = view.get(key) || page.get(key);
     if (row && row.act(event) !== false) event.preventDefault();
   });

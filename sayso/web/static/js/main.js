@@ -28,7 +28,10 @@ async function route() {
   const mine = ++visit;
   const { name, rest } = address();
   const root = document.getElementById("main");
-  const module = await VIEWS[name]();
+  for (const box of document.querySelectorAll("dialog[open]")) box.close();
+  for (const box of document.querySelectorAll("[popover]:popover-open")) box.hidePopover();
+  let module;
+  try { module = await VIEWS[name](); } catch { if (mine === visit) sorry(root, t("lost.connection")); return; }
   if (mine !== visit) return;
   if (open && place === name && open.follow && await open.follow(rest)) return;
   open?.close?.();
@@ -47,9 +50,15 @@ async function route() {
     if (mine !== visit) opened?.close?.();
     else open = opened;
   } catch (error) {
-    if (mine === visit) fill(root, h("div", { class: "page" }, h("div", { class: "empty" }, icon("warn"), h("p", {}, error.message),
-      button({ text: t("again"), press: () => route() }))));
+    if (mine === visit) sorry(root, error instanceof api.ApiError ? error.message : t("lost.connection"));
   }
+}
+
+function sorry(root, words) {
+  open?.close?.();
+  open = null;
+  place = null;
+  fill(root, h("div", { class: "page" }, h("div", { class: "empty", role: "alert" }, icon("warn"), h("p", {}, words), button({ text: t("again"), press: () => route() }))));
 }
 
 function shell() {

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { announce, button, dialog, h, menu, toast } from "./dom.js";
 import { t } from "./i18n.js";
+import { brief } from "./kept.js";
 import { prefer } from "./state.js";
 
 const FORMATS = [["png", "PNG"], ["webp", "WebP"], ["jpeg", "JPEG"], ["avif", "AVIF"]];
@@ -29,6 +30,7 @@ export async function save(picture, format) {
 
 export async function copy(picture) {
   try {
+    if (!navigator.clipboard) throw new Error(t("copy.insecure"));
     await navigator.clipboard.write([new ClipboardItem({ "image/png": api.file(picture.id, "png") })]);
     toast(t("copied"), { closeLabel: t("close") });
   } catch (error) {
@@ -38,6 +40,7 @@ export async function copy(picture) {
 
 export async function copyText(text) {
   try {
+    if (!navigator.clipboard) throw new Error(t("copy.insecure"));
     await navigator.clipboard.writeText(text);
     toast(t("copied"), { closeLabel: t("close") });
   } catch (error) {
@@ -49,13 +52,13 @@ export async function copyText(text) {
 export function reuse(picture) {
   const wish = { seed: picture.seed ?? undefined, style: picture.settings?.style || undefined, engine: picture.engine || undefined, steps: picture.settings?.steps || undefined,
     size: `${picture.width}x${picture.height}` };
-  sessionStorage.setItem("sayso.reuse", JSON.stringify({ text: picture.prompt || "", wish }));
+  brief.set("reuse", JSON.stringify({ text: picture.prompt || "", wish }));
   location.hash = location.hash.startsWith("#/talk") && location.hash !== "#/talk" ? "#/talk" : "#/talk/new";
 }
 
 /** Puts a picture into the next message. */
 export function refer(picture) {
-  sessionStorage.setItem("sayso.refer", JSON.stringify(picture));
+  brief.set("refer", JSON.stringify(picture));
   location.hash = "#/talk/new";
 }
 
@@ -116,7 +119,12 @@ export function choose({ several = false } = {}) {
   });
 }
 
-/** Files in what was dropped or pasted. */
-export const filesOf = (data) => [...(data?.files || [])].filter((file) => file.type.startsWith("image/"));
+/** Pictures in what was dropped or pasted; of files that are none it is said so. */
+export function filesOf(data) {
+  const files = [...(data?.files || [])];
+  const found = files.filter((file) => file.type.startsWith("image/"));
+  if (files.length > found.length) toast(t("files.none", { name: files.find((file) => !found.includes(file)).name }), { bad: true, closeLabel: t("close") });
+  return found;
+}
 
 export const rememberEngine = (name) => prefer("engine", name);

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { announce, button, dialog, field, fill, h, icon, select, sheet, toast } from "./dom.js";
-import { bytes, language, languages, t, when } from "./i18n.js";
+import { bytes, language, languages, listed, t, when } from "./i18n.js";
 import { help } from "./main.js";
 import { confirm, copyText } from "./pictures.js";
 import { known, on, prefer, refreshEngines, tell } from "./state.js";
@@ -32,7 +32,7 @@ const told = (place, error) => fill(place, h("p", { class: "note bad", role: "al
 
 function look(place) {
   fill(place, h("div", { class: "pair" },
-    field(t("set.language"), select(languages(), language(), (name) => { localStorage.setItem("sayso.language", name); tell("repaint"); })),
+    field(t("set.language"), select(languages(), language(), (name) => { prefer("language", name); tell("repaint"); })),
     field(t("set.theme"), select(["auto", "light", "dark", "contrast"].map((name) => [name, t(`theme.${name}`)]), prefer("theme") || "auto", (name) => { prefer("theme", name); tell("repaint"); }))));
 }
 
@@ -48,8 +48,34 @@ function engines(place) {
     return h("li", { class: "engine" }, h("div", { class: "row" }, h("h3", { class: "grow" }, row.name, " ", row.default && h("span", { class: "badge" }, t("engine.default"))),
       row.loaded && h("span", { class: "badge good" }, t("engine.loaded"), row.megabytes ? ` · ${bytes(row.megabytes * 2 ** 20)}` : ""), act), h("p", {}, h("small", {}, row.summary)),
     row.missing && h("p", { class: "note warn" }, icon("info"), t("engine.missing.why", { why: row.missing })),
-    h("ul", { class: "row abilities" }, ABILITIES.map((name) => h("li", { class: row.abilities.includes(name) ? "badge" : "badge off" }, row.abilities.includes(name) ? icon("check") : null, h("span", {}, t(row.abilities.includes(name) ? `ability.${name}` : "ability.not", { what: t(`ability.${name}`) }))))));
+    h("ul", { class: "row abilities" }, ABILITIES.filter((name) => row.abilities.includes(name)).map((name) => h("li", { class: "badge" }, icon("check"), t(`ability.${name}`)))), lacking(row), row.fit && fitting(row));
   })));
+}
+
+function lacking(row) {
+  const missing = ABILITIES.filter((name) => !row.abilities.includes(name));
+  return missing.length > 0 && h("p", {}, h("small", {}, t("ability.not", { what: listed(missing.map((name) => t(`ability.${name}`))) })));
+}
+
+const span = (seconds) => (seconds < 90 ? t("takes.seconds", { count: Number(seconds.toPrecision(2)) }) : seconds < 5400 ? t("takes.minutes", { count: Math.round(seconds / 60) }) : t("takes.hours", { count: Math.round(seconds / 3600) }));
+
+/** How an engine would run on this machine; asked for when it is unfolded, because it is measured. */
+function fitting(row) {
+  const place = h("div", { class: "stack" }, h("p", {}, t("checking.fit")));
+  const box = h("details", { class: "fit", on: { toggle: () => { if (box.open) show(); } } }, h("summary", {}, t("fit")), place);
+  let asked = false;
+  const show = async () => {
+    if (asked) return;
+    asked = true;
+    try {
+      const { data } = await api.fitOf(row.name);
+      const best = data.filter((one) => one.fits).sort((a, b) => (a.seconds ?? Infinity) - (b.seconds ?? Infinity))[0];
+      fill(place, h("p", { class: best ? "note good" : "note warn" }, icon(best ? "check" : "info"), best ? t("fit.best", { way: best.way || t("fit.plain"), took: best.seconds === null ? "" : span(best.seconds) }) : t("fit.none")),
+        h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": t("fit") }, h("table", {}, h("thead", {}, h("tr", {}, ["way", "fits", "takes", "why"].map((name) => h("th", { scope: "col" }, t(`fit.${name}`))))),
+          h("tbody", {}, data.map((one) => h("tr", {}, h("th", { scope: "row" }, one.way ? h("code", {}, one.way) : t("fit.plain")), h("td", {}, t(one.fits ? "yes" : "no")), h("td", {}, one.seconds === null ? "–" : span(one.seconds)), h("td", {}, one.why)))))));
+    } catch (error) { asked = false; told(place, error); }
+  };
+  return box;
 }
 
 function limits(place) {

@@ -1,6 +1,7 @@
 // What the whole page knows: the server, its engines, what a person prefers; and who wants to hear of changes.
 
 import * as api from "./api.js";
+import { lasting } from "./kept.js";
 
 export const known = { server: null, engines: [], memory: { used: 0, budget: null } };
 const listeners = new Map();
@@ -14,6 +15,15 @@ export function on(topic, listener) {
 
 export function tell(topic, what) {
   for (const listener of listeners.get(topic) || []) listener(what);
+}
+
+const tabs = "BroadcastChannel" in window ? new BroadcastChannel("sayso") : null;
+if (tabs) tabs.onmessage = ({ data }) => tell(data.topic, { ...data.what, elsewhere: true });
+
+/** As `tell`, and in the other tabs of this browser, too. `what`: a plain object. */
+export function tellAll(topic, what = {}) {
+  tell(topic, what);
+  tabs?.postMessage({ topic, what });
 }
 
 export async function refreshEngines() {
@@ -44,10 +54,8 @@ export const painters = () => ready().filter((row) => can(row, "draw") && !trial
 
 /** A remembered choice of this browser; with a value it is kept, with null forgotten. */
 export function prefer(name, value) {
-  const place = `sayso.${name}`;
-  if (value === undefined) return localStorage.getItem(place);
-  if (value === null) localStorage.removeItem(place);
-  else localStorage.setItem(place, value);
+  if (value === undefined) return lasting.get(name);
+  lasting.set(name, value);
   return value;
 }
 

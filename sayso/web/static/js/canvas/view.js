@@ -5,7 +5,7 @@ import { announce, button, fill, h, icon, sheet, toast } from "../dom.js";
 import { t } from "../i18n.js";
 import * as keys from "../keys.js";
 import { describe, downloadButton, favouriteButton, img, pictureMenu } from "../pictures.js";
-import { tell } from "../state.js";
+import { tellAll } from "../state.js";
 import { follow } from "../talk/follow.js";
 import { bitmap, curtain, differing } from "./compare.js";
 import { Mask } from "./mask.js";
@@ -232,7 +232,7 @@ class Table {
   /** Keeps pixels that were made here as a version of this picture. */
   async keep(file, tool, note) {
     const made = await api.version(this.picture.id, file, tool, note);
-    tell("conversations");
+    tellAll("conversations", { id: this.picture.conversation });
     location.hash = `#/canvas/${made.id}`;
     return made;
   }
@@ -251,7 +251,7 @@ class Table {
       talk = (await api.createConversation(describe(this.picture).slice(0, 80))).id;
       turn = await api.sayTurn(talk, body);
     }
-    tell("conversations");
+    tellAll("conversations", { id: talk });
     return this.watch(turn, all);
   }
 

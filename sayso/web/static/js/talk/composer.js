@@ -3,6 +3,7 @@
 import * as api from "../api.js";
 import { announce, button, field, fill, h, icon, place, select, toast } from "../dom.js";
 import { t } from "../i18n.js";
+import { brief } from "../kept.js";
 import { choose, filesOf, img } from "../pictures.js";
 import { can, engine as engineOf, known, on, others, prefer } from "../state.js";
 import { pick, styleName, styled, thumb } from "./look.js";
@@ -10,17 +11,19 @@ import { pick, styleName, styled, thumb } from "./look.js";
 const MOST = 16;
 const START = () => ({ count: 1, size: "auto", background: "auto" });
 
-/** `send({parts, wish, plan})` → true when it was taken; `stop()` while something is drawn. */
+/** `send({parts, wish})` → true when it was taken; `stop()` while something is drawn. */
 export function composer({ send, stop }) {
   let wish = START();
   let style = "";
   let attached = [];
+  const coming = []; // files on their way to the server
+  let last = { mark: "", once: "" }; // of the message that was sent last, to send it but once
   let working = false;
   let sending = false;
   let mode = "draw";
   let draft = "";
 
-  const text = h("textarea", { id: "prompt", rows: 1, "aria-label": t("prompt"), "aria-describedby": "prompt-note", on: { input: () => { grow(); keep(); tend(); }, keydown: pressed, paste: pasted } });
+  const text = h("textarea", { id: "prompt", rows: 1, dir: "auto", "aria-label": t("prompt"), "aria-describedby": "prompt-note", on: { input: () => { grow(); keep(); tend(); }, keydown: pressed, paste: pasted } });
   const shelf = h("ul", { class: "shelf", "aria-label": t("attached"), hidden: true });
   const chips = h("div", { class: "chips" });
   const note = h("p", { class: "composer-note", id: "prompt-note" });
@@ -37,7 +40,7 @@ export function composer({ send, stop }) {
     text.style.setProperty("height", "auto");
     text.style.setProperty("height", `${Math.min(text.scrollHeight + 2, innerHeight * 0.4)}px`);
   }
-  function keep() { if (draft) sessionStorage.setItem(draft, text.value); }
+  function keep() { if (draft) brief.set(draft, text.value || null); }
 
   function pressed(event) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit(); }
@@ -51,14 +54,21 @@ export function composer({ send, stop }) {
 
   /** Uploads files and puts them beside the words. */
   async function take(files) {
-    for (const file of files.slice(0, MOST - attached.length)) {
+    const taken = files.slice(0, Math.max(0, MOST - attached.length - coming.length));
+    coming.push(...taken);
+    tend();
+    const sent = taken.map((file) => api.upload(file));
+    for (const one of sent) one.catch(() => {}); // told below, in order
+    for (const [index, file] of taken.entries()) {
       try {
-        attach(await api.upload(file), file.name.replace(/\.\w+$/, ""));
+        attach(await sent[index], file.name.replace(/\.\w+$/, ""));
       } catch (error) {
-        toast(t("upload.failed", { name: file.name, reason: error.message }), { bad: true, closeLabel: t("close") });
+        toast(t("upload.failed", { name: file.name, reason: error instanceof api.ApiError ? error.message : t("lost.connection") }), { bad: true, closeLabel: t("close") });
       }
+      coming.splice(coming.indexOf(file), 1);
+      tend();
     }
-    if (files.length > MOST) toast(t("attached.most", { most: MOST }), { bad: true, closeLabel: t("close") });
+    if (files.length > taken.length) toast(t("attached.most", { most: MOST }), { bad: true, closeLabel: t("close") });
     text.focus();
   }
 
@@ -70,11 +80,12 @@ export function composer({ send, stop }) {
   }
 
   function paintShelf() {
-    shelf.hidden = attached.length === 0;
+    shelf.hidden = attached.length + coming.length === 0;
     fill(shelf, attached.map((one, index) => h("li", {}, h("span", { class: "checkered shelf-picture" }, img(one.picture, { small: true })),
       h("input", { value: one.name, placeholder: t("attached.nth", { nth: index + 1 }), "aria-label": t("attached.name", { nth: index + 1 }), maxlength: 40,
         on: { input: (event) => { one.name = event.target.value; one.given = true; } } }),
-      button({ label: t("attached.remove", { nth: index + 1 }), glyph: "close", kind: "plain small", press: () => { attached.splice(index, 1); tend(); text.focus(); } }))));
+      button({ label: t("attached.remove", { nth: index + 1 }), glyph: "close", kind: "plain small", press: () => { attached.splice(index, 1); tend(); text.focus(); } }))),
+      coming.map((file) => h("li", { class: "coming" }, h("span", { class: "shelf-picture spinning" }), h("span", {}, t("uploading", { name: file.name })))));
   }
 
   async function chooseStyle() {
@@ -106,8 +117,8 @@ export function composer({ send, stop }) {
           })),
         wish.background_color && field(t("background.pick"), h("input", { type: "color", value: wish.background_color, on: { input: (event) => { wish.background_color = event.target.value; tend(); } } })),
         cannot("transparent", t("cannot.transparent", { engine: now?.name })),
-        h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.think), disabled: !can(now, "think"), on: { change: (event) => { change("think")(event.target.checked || ""); if (!event.target.checked) delete wish.wait; paint(); } } }), h("span", {}, t("option.think"))),
-        can(now, "think") && wish.think && now.options?.includes("plan") && h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.wait), on: { change: (event) => change("wait")(event.target.checked || "") } }), h("span", {}, t("option.wait"))),
+        h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.think), disabled: !can(now, "think"), on: { change: (event) => { change("think")(event.target.checked || ""); if (!event.target.checked) delete wish.plan_only; paint(); } } }), h("span", {}, t("option.think"))),
+        can(now, "think") && wish.think && now.options?.includes("plan") && h("label", { class: "tick" }, h("input", { type: "checkbox", checked: Boolean(wish.plan_only), on: { change: (event) => change("plan_only")(event.target.checked || "") } }), h("span", {}, t("option.wait"))),
         cannot("think", t("cannot.think", { engine: now?.name })),
         h("label", { class: "tick" }, h("input", { type: "checkbox", checked: wish.action === "answer", disabled: !can(now, "ask"), on: { change: (event) => change("action")(event.target.checked ? "answer" : "") } }), h("span", {}, t("option.answer"))),
         cannot("ask", t("cannot.ask", { engine: now?.name })),
@@ -138,7 +149,7 @@ export function composer({ send, stop }) {
       wish.size !== "auto" && chip(wish.size.replace("x", " × "), () => { wish.size = "auto"; }), wish.count > 1 && chip(t("count.of", { count: wish.count }), () => { wish.count = 1; }),
       wish.background === "transparent" && chip(t("background.transparent"), () => { wish.background = "auto"; }),
       wish.background_color && chip(wish.background_color, () => { delete wish.background_color; wish.background = "auto"; }, h("i", { class: "swatch", vars: { background: wish.background_color } })),
-      plain("think", t("option.think.short")), wish.action === "answer" && chip(t("option.answer.short"), () => { delete wish.action; }),
+      wish.think && chip(t(wish.plan_only ? "option.wait.short" : "option.think.short"), () => { delete wish.think; delete wish.plan_only; }), wish.action === "answer" && chip(t("option.answer.short"), () => { delete wish.action; }),
       plain("seed", t("seed.of", { seed: wish.seed })), plain("steps", t("steps.of", { steps: wish.steps })), plain("guidance", t("guidance.of", { guidance: wish.guidance })));
     chips.hidden = chips.childElementCount === 0;
   }
@@ -154,7 +165,7 @@ export function composer({ send, stop }) {
     fill(go, icon(stopping ? "stop" : "send"));
     go.setAttribute("aria-label", t(stopping ? "stop" : "draw"));
     go.title = t(stopping ? "stop" : "draw");
-    go.disabled = sending || (!stopping && !text.value.trim() && !attached.length);
+    go.disabled = sending || coming.length > 0 || (!stopping && !text.value.trim() && !attached.length);
     const said = advice(now);
     fill(note, said);
     note.classList.toggle("usual", said === t("prompt.note", { engine: now?.name }));
@@ -164,6 +175,8 @@ export function composer({ send, stop }) {
   function advice(now) {
     if (!now) return t("cannot.none");
     const able = (ability) => (others(ability).length ? ` ${t("able", { engines: others(ability).join(", ") })}` : "");
+    const most = Math.min(now.prompt_limit, known.server.limits.prompt_characters);
+    if (text.value.length > most) return t("prompt.long", { count: text.value.length, most });
     if (attached.length && !can(now, "edit") && !can(now, "references") && wish.action !== "answer") return t("cannot.pictures", { engine: now.name }) + able("edit");
     if (attached.length > 1 && !can(now, "references") && wish.action !== "answer") return t("cannot.references", { engine: now.name }) + able("references");
     if (mode === "change" && !can(now, "edit")) return t("cannot.edit", { engine: now.name }) + able("edit");
@@ -171,19 +184,21 @@ export function composer({ send, stop }) {
   }
 
   async function submit() {
-    if (sending || (!text.value.trim() && !attached.length)) return;
+    if (sending || coming.length || (!text.value.trim() && !attached.length)) return;
     const now = row();
     let words = text.value.trim();
     const named = attached.map((one, index) => one.given && one.name.trim() && t("attached.is", { nth: index + 1, name: one.name.trim() })).filter(Boolean);
     if (named.length) words = `${words}\n(${named.join("; ")})`;
-    const { wait, ...asked } = wish;
-    const clean = Object.fromEntries(Object.entries({ ...asked, engine: now?.name }).filter(([name, value]) => !(name === "size" && value === "auto") && !(name === "background" && value === "auto") && !(name === "count" && value === 1)));
+    const clean = Object.fromEntries(Object.entries({ ...wish, engine: now?.name }).filter(([name, value]) => !(name === "size" && value === "auto") && !(name === "background" && value === "auto") && !(name === "count" && value === 1)));
     const made = styled(now, style, words, clean);
     const parts = [...attached.map((one) => ({ type: "picture", id: one.picture.id })), ...(made.text ? [{ type: "text", text: made.text }] : [])];
+    const mark = JSON.stringify([parts, made.wish]);
+    if (last.mark !== mark) last = { mark, once: api.unique() };
     sending = true;
     tend();
     try {
-      if (!await send({ parts, wish: made.wish, wait: Boolean(wait) })) return;
+      if (!await send({ parts, wish: made.wish, once: last.once })) return;
+      last = { mark: "", once: "" };
       text.value = "";
       attached = [];
       delete wish.seed;
@@ -222,7 +237,9 @@ export function composer({ send, stop }) {
       if (options) { const { style: named, ...rest } = options; style = named || ""; wish = { ...START(), ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined && value !== null)) }; }
       grow(); keep(); tend();
     },
-    draft(name) { draft = `sayso.draft.${name}`; text.value = sessionStorage.getItem(draft) || ""; leaveEdit(false); attached = []; requestAnimationFrame(grow); tend(); },
+    /** The conversation has its name now; what is being written goes with it. */
+    named(name) { brief.set(draft, null); draft = `draft.${name}`; keep(); },
+    draft(name) { draft = `draft.${name}`; last = { mark: "", once: "" }; text.value = brief.get(draft) || ""; leaveEdit(false); attached = []; requestAnimationFrame(grow); tend(); },
     state({ drawing, change }) { working = drawing; mode = change ? "change" : "draw"; tend(); },
     get engine() { return row(); },
     close: offEngines,

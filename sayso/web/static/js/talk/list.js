@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { button, calm, dialog, field, fill, h, icon, menu } from "../dom.js";
 import { t, when } from "../i18n.js";
 import { confirm } from "../pictures.js";
-import { on } from "../state.js";
+import { on, tellAll } from "../state.js";
 
 export function conversationList({ opened }) {
   let current = null;
@@ -38,7 +38,7 @@ export function conversationList({ opened }) {
       return h("li", { class: row.id === current ? "talk current" : "talk" },
         h("a", { href: `#/talk/${row.id}`, "aria-current": row.id === current ? "true" : null, on: { click: opened } },
           row.cover ? h("img", { src: row.cover, alt: "", loading: "lazy", width: 36, height: 36 }) : h("span", { class: "talk-blank" }, icon("talk")),
-          h("span", { class: "talk-title" }, h("b", {}, row.title || t("untitled")), h("small", {}, when(row.updated_at)))), more);
+          h("span", { class: "talk-title" }, h("b", { dir: "auto" }, row.title || t("untitled")), h("small", {}, when(row.updated_at)))), more);
     }));
   }
 
@@ -46,14 +46,14 @@ export function conversationList({ opened }) {
     const name = h("input", { value: row.title, maxlength: 200, autofocus: true, required: true });
     const title = await dialog(t("rename"), (close) => h("form", { class: "stack", on: { submit: (event) => { event.preventDefault(); close(name.value.trim()); } } },
       field(t("talk.title"), name), h("footer", {}, button({ text: t("save"), kind: "main", type: "submit" }))), { closeLabel: t("close") });
-    if (title) { await api.changeConversation(row.id, { title }); await load(); }
+    if (title) { await api.changeConversation(row.id, { title }); tellAll("conversations", { id: row.id }); }
   }
 
   async function drop(row) {
     if (!await confirm(t("talk.delete"), t("talk.delete.words", { title: row.title || t("untitled") }), t("delete"))) return;
     await api.deleteConversation(row.id);
     if (row.id === current) location.hash = "#/talk/new";
-    await load();
+    tellAll("conversations", { id: row.id });
   }
 
   const off = on("conversations", load);

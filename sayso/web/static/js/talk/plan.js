@@ -4,7 +4,7 @@
 //   text "HELLO" slab 10 80 90 95 #222222
 // Boxes are whole percents x0 y0 x1 y1 of the canvas.
 
-import { button, h } from "../dom.js";
+import { announce, button, fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 
 const CANVAS = /^canvas\s+(\d+)\s*x\s*(\d+)\s*(.*)$/i;
@@ -34,64 +34,100 @@ export function written(plan) {
 }
 
 const colourOf = (row) => /#[0-9a-f]{6}/i.exec(row.tail)?.[0];
+const LEAST = 2; // percent of the canvas that a box keeps, and that stays in sight
 
-/** Boxes on a canvas; `changed(plan)` after each move. Arrows move a box, with Shift they resize it, Delete takes it away. */
-export function editor(plan, { locked = false, changed = () => {} } = {}) {
-  const board = h("div", { class: "plan-board", vars: { "--ratio": `${plan.width} / ${plan.height}` } });
+/** A box moved, or resized at its far corner, by whole percents; it never leaves the canvas for good. */
+export function moved([x0, y0, x1, y1], dx, dy, resize) {
+  if (resize) return [x0, y0, Math.min(200, Math.max(x0 + LEAST, LEAST, x1 + dx)), Math.min(200, Math.max(y0 + LEAST, LEAST, y1 + dy))];
+  const along = (from, to, by) => Math.min(100 - LEAST - from, Math.max(LEAST - to, by));
+  const [mx, my] = [along(x0, x1, dx), along(y0, y1, dy)];
+  return [x0 + mx, y0 + my, x1 + mx, y1 + my];
+}
+
+/**
+ * Boxes on a canvas; `changed()` after each move, `chosen(row)` when one is taken up. A pointer drags a box, or its corner; arrows move it,
+ * with Shift they resize it, Delete takes it away.
+ */
+export function editor(plan, { locked = false, changed = () => {}, chosen = () => {} } = {}) {
+  const board = h("div", { class: "plan-board", role: "group", "aria-label": t("plan.board"), vars: { "--ratio": `${plan.width} / ${plan.height}`, "--wide": plan.width / plan.height } });
   const solid = /#[0-9a-f]{6}/i.exec(plan.background)?.[0];
   if (solid) board.style.setProperty("background-color", solid);
-  const draw = () => {
-    board.replaceChildren(...plan.rows.map((row, index) => box(row, index)));
-  };
   const put = (node, row) => {
     const [x0, y0, x1, y1] = row.box;
     for (const [name, value] of [["left", x0], ["top", y0], ["width", x1 - x0], ["height", y1 - y0]]) node.style.setProperty(name, `${value}%`);
     node.setAttribute("aria-label", t("plan.box", { name: row.name, box: row.box.join(", ") }));
   };
-  const move = (node, row, dx, dy, resize) => {
-    const [x0, y0, x1, y1] = row.box;
-    row.box = resize ? [x0, y0, Math.max(x0 + 2, x1 + dx), Math.max(y0 + 2, y1 + dy)] : [x0 + dx, y0 + dy, x1 + dx, y1 + dy];
-    put(node, row);
-  };
-  function box(row, index) {
-    const node = h("div", { class: "plan-box", tabindex: locked ? null : "0", role: "group", vars: colourOf(row) ? { "--mark": colourOf(row) } : {} },
+  function box(row) {
+    const node = h("div", { class: locked ? "plan-box locked" : "plan-box", tabindex: locked ? null : "0", role: "group", vars: colourOf(row) ? { "--mark": colourOf(row) } : {} },
       h("span", {}, row.name), !locked && h("i", { class: "plan-grip", "aria-hidden": "true" }));
     put(node, row);
     if (locked) return node;
+    node.addEventListener("focus", () => chosen(row));
     node.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-      if (step) move(node, row, ...step, event.shiftKey);
-      else if (event.key === "Delete" || event.key === "Backspace") { plan.rows.splice(index, 1); draw(); } else return;
+      if (step) { row.box = moved(row.box, ...step, event.shiftKey); put(node, row); announce(t("plan.at", { name: row.name, box: row.box.join(", ") })); }
+      else if (event.key === "Delete" || event.key === "Backspace") remove(row);
+      else return;
       event.preventDefault();
-      changed(plan);
+      changed();
     });
-    node.addEventListener("pointerdown", (event) => {
-      const resize = event.target.classList.contains("plan-grip");
-      const frame = board.getBoundingClientRect();
-      let [px, py] = [event.clientX, event.clientY];
-      node.setPointerCapture(event.pointerId);
-      const drag = (now) => {
-        const dx = Math.round((now.clientX - px) / frame.width * 100), dy = Math.round((now.clientY - py) / frame.height * 100);
-        if (!dx && !dy) return;
-        move(node, row, dx, dy, resize);
-        px += dx * frame.width / 100;
-        py += dy * frame.height / 100;
-      };
-      node.addEventListener("pointermove", drag);
-      node.addEventListener("pointerup", () => { node.removeEventListener("pointermove", drag); changed(plan); }, { once: true });
-    });
+    node.addEventListener("pointerdown", (event) => drag(event, node, row));
     return node;
   }
-  draw();
-  return board;
+  function drag(event, node, row) {
+    if (event.button > 0) return;
+    const resize = event.target.classList.contains("plan-grip");
+    const frame = board.getBoundingClientRect();
+    const from = row.box;
+    event.preventDefault();
+    node.focus({ preventScroll: true });
+    node.setPointerCapture(event.pointerId);
+    const to = (now) => {
+      row.box = moved(from, Math.round((now.clientX - event.clientX) / frame.width * 100), Math.round((now.clientY - event.clientY) / frame.height * 100), resize);
+      put(node, row);
+    };
+    const end = (now) => {
+      if (now.type === "pointercancel") { row.box = from; put(node, row); }
+      node.removeEventListener("pointermove", to);
+      for (const name of ["pointerup", "pointercancel"]) node.removeEventListener(name, end);
+      changed();
+    };
+    node.addEventListener("pointermove", to);
+    for (const name of ["pointerup", "pointercancel"]) node.addEventListener(name, end);
+  }
+  function remove(row) {
+    const at = plan.rows.indexOf(row);
+    plan.rows.splice(at, 1);
+    board.children[at].remove();
+    (board.children[Math.min(at, board.childElementCount - 1)] || board).focus();
+    if (!plan.rows.length) chosen(null);
+  }
+  board.replaceChildren(...plan.rows.map(box));
+  return { board, remove };
 }
 
 /** The plan of a thought, unfolded on demand: boxes to drag, words to read, and a button that draws the changed plan. */
 export function unfolded(text, { draw = null, open = false } = {}) {
-  const plan = parse(text);
-  if (!plan) return h("details", { class: "thought", open }, h("summary", {}, t("thought")), h("p", { class: "thought-text" }, text));
-  const words = h("pre", { class: "plan-words", tabindex: "0", "aria-label": t("plan.words") }, written(plan));
-  return h("details", { class: "thought", open }, h("summary", {}, t("plan")),
-    h("div", { class: "plan" }, editor(plan, { locked: !draw, changed: () => { words.textContent = written(plan); } }), words),
-    draw && h("div", { class: "row" }, h("small", { class: "grow" }, t("plan.hint")), button({ text: t("plan.draw"), glyph: "send", kind: "main small", press: () => draw(written(plan)) })));
+  const first = parse(text);
+  if (!first) return h("details", { class: "thought", open }, h("summary", {}, t("thought")), h("p", { class: "thought-text" }, text));
+  const words = h("pre", { class: "plan-words", tabindex: "0", role: "group", "aria-label": t("plan.words") });
+  const place = h("div", { class: "plan" });
+  const begin = () => {
+    const plan = parse(text);
+    let at = null;
+    const tell = () => { words.textContent = written(plan); undo.disabled = written(plan) === written(first); };
+    const undo = button({ text: t("plan.undo"), glyph: "undo", kind: "plain small", disabled: true, press: () => { begin(); } });
+    const away = button({ label: t("delete"), glyph: "trash", kind: "plain small", hidden: true, press: () => { made.remove(at); tell(); } });
+    const made = editor(plan, { locked: !draw, changed: tell, chosen: (row) => {
+      at = row;
+      away.hidden = !row;
+      if (row) { away.setAttribute("aria-label", t("plan.remove", { name: row.name })); away.title = t("plan.remove", { name: row.name }); }
+    } });
+    fill(place, made.board, draw && h("small", {}, t("plan.hint")),
+      draw && h("div", { class: "row" }, undo, away, h("span", { class: "grow" }), button({ text: t("plan.draw"), glyph: "send", kind: "main small", press: () => draw(written(plan)) })),
+      h("details", {}, h("summary", {}, t("plan.words")), words));
+    tell();
+  };
+  begin();
+  return h("details", { class: "thought", open }, h("summary", {}, t("plan")), place);
 }

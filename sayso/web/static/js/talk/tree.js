@@ -15,7 +15,7 @@ export function pair(said, answer) {
 /** What was asked, as a wish that can be sent again. */
 function wishOf(asked) {
   if (!asked) return {};
-  const wish = { count: asked.count, seed: asked.seed, steps: asked.steps, guidance: asked.guidance, style: asked.style, think: asked.think || null, engine: asked.engine };
+  const wish = { count: asked.count, seed: asked.seed, steps: asked.steps, guidance: asked.guidance, style: asked.style, think: asked.think || null, plan_only: asked.plan_only || null, engine: asked.engine };
   if (asked.size) wish.size = asked.size.join("x");
   if (asked.want === "text") wish.action = "answer";
   else if (asked.action !== "auto") wish.action = asked.action;

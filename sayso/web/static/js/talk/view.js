@@ -1,17 +1,17 @@
 // The place to talk: conversations beside, the thread in the middle, the words below.
 
 import * as api from "../api.js";
-import { announce, button, fill, h, icon, put } from "../dom.js";
+import { announce, button, fill, h, icon, toast } from "../dom.js";
 import { t } from "../i18n.js";
 import * as keys from "../keys.js";
-import { filesOf } from "../pictures.js";
-import { engine as engineOf, tell } from "../state.js";
+import { brief } from "../kept.js";
+import { confirm, filesOf } from "../pictures.js";
+import { engine as engineOf, on, tellAll } from "../state.js";
 import { composer } from "./composer.js";
 import { conversationList } from "./list.js";
 import { TurnCard } from "./turn.js";
 
 const EXAMPLES = [["fox", 1], ["boat", 2], ["melon", 3], ["owl", 4], ["cat", 5], ["apples", 6]];
-const WAIT = "sayso.wait.";
 
 export async function open(root, [wanted]) {
   const talk = new Talk(root);
@@ -34,7 +34,7 @@ class Talk {
     const veil = h("div", { class: "side-veil", on: { click: () => this.drawer(false) } });
     this.node = h("div", { class: "talk-view" }, this.list.node, veil, h("section", { class: "talk-main", "aria-label": t("place.talk") },
       h("header", { class: "talk-top" }, this.side, this.title, button({ label: t("new"), glyph: "new", kind: "plain only-narrow", press: () => { location.hash = "#/talk/new"; } })),
-      this.scroll, h("div", { class: "talk-foot" }, this.below, this.words.node)));
+      this.scroll, this.foot = h("div", { class: "talk-foot" }, this.below, this.words.node), this.starts = h("div", { class: "starts" })));
     fill(root, this.node);
     this.node.addEventListener("dragover", (event) => { event.preventDefault(); this.node.classList.add("dropping"); });
     this.node.addEventListener("dragleave", (event) => { if (!this.node.contains(event.relatedTarget)) this.node.classList.remove("dropping"); });
@@ -42,10 +42,15 @@ class Talk {
     this.scroll.addEventListener("scroll", () => { this.below.hidden = this.atEnd(); }, { passive: true });
     this.grown = new ResizeObserver(() => { if (this.stick) this.toEnd(false); });
     this.grown.observe(this.thread);
+    const heard = (told) => { if (told?.elsewhere && told.id && told.id === this.id) this.reload(false); };
+    const seen = () => { if (document.visibilityState === "visible" && this.id && !this.live().length) this.reload(false); };
+    this.off = [on("conversations", heard), () => document.removeEventListener("visibilitychange", seen)];
+    document.addEventListener("visibilitychange", seen);
     keys.here([["j", t("key.next"), () => this.walk(1)], ["k", t("key.before"), () => this.walk(-1)], ["escape", t("key.stop"), () => this.escape()]]);
   }
 
   close() {
+    for (const off of this.off) off();
     this.list.close();
     this.words.close();
     this.grown.disconnect();
@@ -74,17 +79,19 @@ class Talk {
     if (this.id) this.tree = await api.conversation(this.id).catch((error) => { if (error.status === 404) return null; throw error; });
     if (this.id && !this.tree) { location.replace("#/talk/new"); return; }
     this.list.mark(this.id);
+    this.entering = true;
     this.paint();
+    this.entering = false;
     this.collect();
     if (matchMedia("(min-width: 761px)").matches) this.words.focus();
   }
 
   /** What another page left for the next message. */
   collect() {
-    const left = sessionStorage.getItem("sayso.reuse");
-    if (left) { sessionStorage.removeItem("sayso.reuse"); const { text, wish } = JSON.parse(left); this.words.set({ words: text, options: wish }); }
-    const shown = sessionStorage.getItem("sayso.refer");
-    if (shown) { sessionStorage.removeItem("sayso.refer"); this.words.attach(JSON.parse(shown)); }
+    const left = brief.take("reuse");
+    if (left) { const { text, wish } = JSON.parse(left); this.words.set({ words: text, options: wish }); }
+    const shown = brief.take("refer");
+    if (shown) { this.words.attach(JSON.parse(shown)); }
   }
 
   path() {
@@ -94,6 +101,7 @@ class Talk {
 
   paint() {
     const turns = this.tree ? this.path() : [];
+    const atEnd = this.entering || this.thread.parentNode !== this.scroll || this.atEnd();
     this.title.textContent = this.tree?.title || (this.tree ? t("untitled") : "");
     const kept = new Map();
     for (const turn of turns) {
@@ -106,8 +114,10 @@ class Talk {
     if (turns.length) {
       fill(this.thread, [...kept.values()].map((card) => card.node));
       if (this.thread.parentNode !== this.scroll) fill(this.scroll, this.thread);
-      this.toEnd(false);
+      if (atEnd) this.toEnd(false);
     } else fill(this.scroll, this.welcome());
+    fill(this.starts, turns.length === 0 && this.examples());
+    this.node.classList.toggle("fresh", turns.length === 0);
     this.tend();
   }
 
@@ -118,20 +128,25 @@ class Talk {
 
   live() { return [...this.cards.values()].filter((card) => card.live); }
 
-  async reload() {
-    this.tree = await api.conversation(this.id);
+  /** Shows the conversation as the server has it now; `changed`: by us, so that other tabs hear of it. */
+  async reload(changed = true) {
+    const { id } = this;
+    const tree = await api.conversation(id).catch((error) => { if (error.status === 404) return null; throw error; });
+    if (id !== this.id) return;
+    if (!tree) { toast(t("talk.gone"), { closeLabel: t("close") }); tellAll("conversations"); location.replace("#/talk/new"); return; }
+    this.tree = tree;
     this.paint();
-    tell("conversations");
+    if (changed) tellAll("conversations", { id });
   }
 
   acts() {
     return {
       edit: (turn) => this.edit(turn),
       again: async (turn) => { await api.again(turn.conversation, turn.id); await this.reload(); },
-      branch: async (turn) => { const made = await api.branch(turn.conversation, turn.id); announce(t("branched")); tell("conversations"); location.hash = `#/talk/${made.id}`; },
+      branch: async (turn) => { const made = await api.branch(turn.conversation, turn.id); announce(t("branched")); tellAll("conversations"); location.hash = `#/talk/${made.id}`; },
+      remove: (turn) => this.remove(turn),
       choose: async (id) => { await api.changeConversation(this.id, { current: this.leaf(id) }); await this.reload(); },
       refer: (picture) => { this.words.attach(picture); this.words.focus(); },
-      waits: (turn) => sessionStorage.getItem(WAIT + turn.id) === "yes",
       drawer: (turn) => (engineOf(turn.engine)?.options?.includes("plan") ? (plan) => this.drawPlan(turn, plan) : null),
       changed: async () => { await this.reload(); },
     };
@@ -154,35 +169,48 @@ class Talk {
     this.words.focus();
   }
 
+  /** Deletes a turn with what followed; what was asked goes with its only answer, the conversation with its last turn. */
+  async remove(turn) {
+    if (!await confirm(t("turn.delete.title"), t("turn.delete.words"), t("delete"))) return;
+    const alone = turn.asked && !this.tree.tree.some((one) => one.id !== turn.id && one.asked === turn.asked);
+    await api.deleteTurn(turn.conversation, alone ? turn.asked : turn.id);
+    announce(t("deleted"));
+    const rest = await api.conversation(turn.conversation);
+    if (rest.tree.length) { if (this.id === turn.conversation) await this.reload(); return; }
+    await api.deleteConversation(turn.conversation);
+    this.id = null;
+    tellAll("conversations", { id: turn.conversation });
+    location.hash = "#/talk/new";
+  }
+
   async drawPlan(turn, plan) {
     const parts = turn.said.map((part) => (part.type === "text" ? { type: "text", text: part.text } : { type: "picture", id: part.picture.id }));
     const wish = { ...turn.wish, engine_options: { plan } };
     delete wish.think; // the plan is there already
+    delete wish.plan_only;
     await this.post({ parts, wish, parent: turn.parent, fork: true });
   }
 
-  async send({ parts, wish, wait }) {
+  async send({ parts, wish, once }) {
     const fork = this.parent !== undefined;
-    await this.post({ parts, wish, wait, parent: this.parent, fork });
+    await this.post({ parts, wish, once, parent: this.parent, fork });
     return true;
   }
 
   /** Says a turn; a conversation begins with its first. */
-  async post({ parts, wish, parent, fork, wait = false }) {
-    const fresh = !this.id;
-    if (fresh) {
-      const made = await api.createConversation();
-      this.id = made.id;
+  async post({ parts, wish, parent, fork, once }) {
+    if (!this.id) {
+      this.id = (await api.createConversation()).id;
+      this.words.named(this.id);
     }
     const body = { parts, wish, partial_images: 3 };
     if (fork && parent) body.parent = parent;
     if (fork && !parent) body.from_start = true;
-    const turn = await api.sayTurn(this.id, body);
-    if (wait) sessionStorage.setItem(WAIT + turn.id, "yes"); // before anything of it is heard
+    const turn = await api.sayTurn(this.id, body, once);
     this.parent = undefined;
-    if (fresh) history.replaceState(null, "", `#/talk/${this.id}`);
+    if (location.hash !== `#/talk/${this.id}`) history.replaceState(null, "", `#/talk/${this.id}`);
     await this.reload();
-    if (fresh) this.list.mark(this.id);
+    this.list.mark(this.id);
     this.toEnd();
     return turn;
   }
@@ -203,12 +231,14 @@ class Talk {
   // --- the first screen
 
   welcome() {
-    const engine = this.words.engine;
+    return h("div", { class: "welcome" }, h("h2", { class: "motto" }, t("motto")), h("p", { class: "motto-more" }, t("motto.more")),
+      !this.words.engine && h("p", { class: "note warn" }, icon("warn"), t("cannot.none"), h("a", { href: "#/settings/engines" }, t("set.engines"))));
+  }
+
+  examples() {
     const art = (name) => new URL(`../../art/example-${name}.webp`, import.meta.url).href;
     const card = ([name, nth]) => h("li", {}, h("button", { type: "button", class: "example", on: { click: () => { this.words.set({ words: t(`example.${name}`) }); this.words.focus(); announce(t("example.taken")); } } },
       h("img", { src: art(name), alt: "", width: 160, height: 160, "data-nth": nth }), h("span", {}, t(`example.${name}`))));
-    return put(h("div", { class: "welcome" }), [h("h2", { class: "motto" }, t("motto")), h("p", { class: "motto-more" }, t("motto.more")),
-      h("ul", { class: "examples", "aria-label": t("examples") }, EXAMPLES.map(card)),
-      !engine && h("p", { class: "note warn" }, icon("warn"), t("cannot.none"), h("a", { href: "#/settings" }, t("place.settings")))]);
+    return h("ul", { class: "examples", "aria-label": t("examples") }, EXAMPLES.map(card));
   }
 }
