@@ -6,8 +6,8 @@
     text "HELLO" slab 10 80 90 95 #222222
 
 Boxes are whole percents x0 y0 x1 y1 of the canvas. Backgrounds: `solid #f7d020`, `gradient #f00000 #0000f0 90`,
-`pattern dots #ffffff #2563eb`, `backdrop night 2`, `transparent`; a look may follow: `transparent look watercolour`. Between quotes a backslash keeps the next character
-(\\" and \\\\), and \\n is a line break.
+`pattern dots #ffffff #2563eb`, `backdrop night 2`, `transparent`; a look may follow: `transparent look watercolour`. Between
+quotes a backslash keeps the next character (\\" and \\\\), and \\n is a line break.
 """
 
 from __future__ import annotations
