@@ -202,7 +202,7 @@ def normed(x: Tensor) -> Tensor:
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Normalised x [B, ·, C] with shift and scale [B, 1, C]."""
-    return torch.addcmul(shift, x, 1 + scale)
+    return x * (1 + scale) + shift
 
 
 def gated(x: Tensor) -> Tensor:
@@ -211,13 +211,15 @@ def gated(x: Tensor) -> Tensor:
     return F.silu(gate) * linear
 
 
+def speeds(device: torch.device) -> Tensor:
+    """Radians a timestep of each wave [WAVES / 2], by float32's own exponential: timesteps reach a thousand, so the last bit shows."""
+    half = WAVES // 2
+    return torch.exp(-math.log(THETA) * torch.arange(half, dtype=torch.float32, device=device) / half)
+
+
 def waves(t: Tensor, dtype: torch.dtype) -> Tensor:
     """Timesteps […] on the scale 0…1000 → […, WAVES]: cosines, then sines."""
-    half = WAVES // 2
-    powers = torch.arange(half, device=t.device, dtype=torch.float32) * -math.log(THETA) / half
-    speeds = powers.double().exp().float()  # rounded once, since angles reach a thousand radians
-    angles = t.float()[..., None] * speeds
-    angles = angles.double()
+    angles = t.float()[..., None] * speeds(t.device)
     return torch.cat((angles.cos(), angles.sin()), dim=-1).to(dtype)
 
 
