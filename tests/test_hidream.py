@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hidream_tiny import (
     needs_fixtures,
     noise_picture,
     parity_model,
+    random_model,
     released,
     same_loop,
     words,
@@ -31,12 +33,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
-from sayso.engines.hidream import engine, instructions, loop, schedules, sizes, variants, weights
+from sayso.engines.hidream import engine, instructions, loop, placing, schedules, sizes, variants, weights
 from sayso.engines.hidream.encoders import Words, joined
 from sayso.engines.hidream.schedules import Schedule
-from sayso.errors import BadInput
+from sayso.errors import BadInput, CannotDo
 from sayso.models import flow, sparse_dit, sparse_plain
+from sayso.models.sparse_dit import HIDREAM, SparseSpec
 from sayso.types import Ability, Ask, Drew, Event, Picture, Preview, Said, Step
 
 
@@ -384,6 +388,42 @@ def test_what_cannot_be_is_refused_before_any_work(
 ) -> None:
     with pytest.raises(BadInput, match=says):
         loaded(variant).respond(wrong)
+
+
+@torch.no_grad()
+def test_blocks_are_compiled_once_for_all_layers_and_for_many_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three graphs a size, however many layers: a double block, a single one, and the last, whose text is not wanted."""
+    counted = CompileCounter()
+    plain = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *given, **more: plain(*given, backend=counted, **more))
+    monkeypatch.setattr(loop, "_compiled_blocks", loop._compiled_blocks.__wrapped__)
+    model = random_model(replace(SparseSpec.from_config(CONFIG), double=2, single=3, llama_layers=(0, 1, 1, 0, 1))).to(torch.bfloat16)
+    step = loop.compiled(model)
+    told = Words(torch.randn(1, 3, 24), torch.randn(2, 1, 3, 32), torch.randn(1, 36))
+    for side in range(2, 12):  # more sizes than the compiler keeps unasked
+        ready = loop.prepare(model, told, schedules.diffusers(1, 3.0), (2 * side, 2 * side), 64, None)
+        z = torch.randn(1, 16, 2 * side, 2 * side)
+        found, expected = (loop.predicted(one, model, ready, z, 0) for one in (step, model.step))
+        assert (found - expected).norm() < 0.03 * expected.norm()
+        assert counted.frame_count == 3 * (side - 1)
+
+
+@pytest.mark.parametrize(("more", "says"), [({"offload": "blocks"}, "one place"), ({"dtype": "float32"}, "bfloat16")])
+def test_what_cannot_be_compiled_is_refused(folder: Path, more: dict[str, str], says: str) -> None:
+    with pytest.raises(CannotDo, match=says):
+        engine.load(folder, "cpu", compiled=True, **{"dtype": "bfloat16", **more})  # type: ignore[arg-type]
+
+
+def test_steps_are_compiled_unasked_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, card, resident, tiny = torch.device("cpu"), torch.device("cuda"), placing.Placing(None, "none"), SparseSpec.from_config(CONFIG)
+    monkeypatch.setenv("CXX", "sh")
+    assert engine._compiles(None, here, resident, torch.bfloat16, HIDREAM) and engine._compiles(None, card, resident, torch.bfloat16, tiny)
+    assert not engine._compiles(None, here, resident, torch.bfloat16, tiny) and engine._compiles(True, here, resident, torch.bfloat16, tiny)
+    assert not engine._compiles(None, here, resident, torch.float32, HIDREAM)
+    monkeypatch.setenv("CXX", "nothing-of-that-name")
+    assert not engine._compiles(None, here, resident, torch.bfloat16, HIDREAM)
+    with pytest.raises(CannotDo, match="nothing-of-that-name"):
+        engine._compiles(True, here, resident, torch.bfloat16, HIDREAM)
 
 
 def test_long_prompts_are_said_to_be_cut(loaded: Loaded) -> None:

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--case", metavar="WORDS", help="only cases whose names hold these words")
     add("--rounds", type=int, default=5, help="the best of so many counts; default 5")
     add("--threads", type=int, help="of the CPU; default: all")
-    add("--compile", dest="compiled", action="store_true", help="compile our step whole, and record it as one graph on a graphics card")
+    add("--compile", dest="compiled", action="store_true", help="compile our blocks as well, and record the step as one graph on a graphics card")
     add("--write", metavar="FILE", type=Path, help="put the table between its marks in this file, which is made when it is not there")
     add("--json", action="store_true", help="print one JSON object instead of the table")
 
@@ -137,8 +137,8 @@ def run(args: argparse.Namespace) -> int:
     against = {"both": ("diffusers", "plain"), "nothing": ()}.get(args.against, (args.against,))
     if args.bits and "plain" in against:
         raise CannotDo("the slow twin has no weights of few bits; leave --bits out or take --against diffusers")
-    runs = [speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights, args.bits)
-            for kind in kinds]
+    runs = [speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights, args.bits,
+                      lambda words, kind=kind: print(f"{kind}, {words}", file=sys.stderr, flush=True)) for kind in kinds]
     words = [f"--size {args.size} --random-weights" if args.weights is None else "--weights DIR", f"--against {args.against}",
              *(["--compile"] if args.compiled else []), *([f"--bits {args.bits}"] if args.bits else [])]
     if args.write is not None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -180,7 +180,7 @@ def measure(model: SparseDiT, case: Case, words: int, against: tuple[str, ...], 
 
     runs: dict[str, Callable[[], Any]] = {"ours": lambda: loop.predicted(model.step, model, ready, given.z, 2)}
     if compiled:
-        step = loop.Recorded(cast(loop.Step, torch.compile(model.step, fullgraph=True, dynamic=False)))
+        step = loop.compiled(model)
         runs["compiled"] = lambda: loop.predicted(step, model, ready, given.z, 2)
     if "plain" in against:
         runs["plain"] = lambda: sparse_plain.velocity(model, whole, *rest, case.max_tokens)[..., : given.z.shape[3]]
@@ -197,9 +197,9 @@ def measure(model: SparseDiT, case: Case, words: int, against: tuple[str, ...], 
 
 
 def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str, ...], compiled: bool, rounds: int, only: str | None,
-        path: Path | None, bits: lowbits.Kind | None = None) -> dict[str, Any]:
+        path: Path | None, bits: lowbits.Kind | None = None, tell: Callable[[str], Any] = lambda words: None) -> dict[str, Any]:
     """All cases of a size. `path`: a transformer to measure instead of random weights; `only`: cases whose names hold this;
-    `bits`: of our weights.
+    `bits`: of our weights. `tell` hears which case begins and how long the rest will take.
 
     Raises BadInput when no case is left, BadWeights or CannotDo.
     """
@@ -211,7 +211,11 @@ def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str,
     parameters = sum(p.numel() for p in model.parameters())
     if bits is not None:
         lowbits.convert(model, placing.heavy(model), bits, device)
-    rows = [measure(model, case, WORDS[size], against, compiled, rounds, other) for case in chosen]
+    work, rows, begun = [tera(model.spec, case, WORDS[size]) for case in chosen], [], time.perf_counter()
+    for i, case in enumerate(chosen):
+        left = (time.perf_counter() - begun) / sum(work[:i]) * sum(work[i:]) if i else 0.0
+        tell(f"case {i + 1} of {len(chosen)}: {case.name}" + (f"; about {left:.0f} s left" if i else ""))
+        rows.append(measure(model, case, WORDS[size], against, compiled, rounds, other))
     return {"size": size, "parameters": parameters, "dtype": str(dtype).removeprefix("torch.") + (f", ours in {bits}" if bits else ""),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU", "threads": torch.get_num_threads(),
             "compiled": compiled, "torch": torch.__version__, "words": WORDS[size],
