@@ -186,6 +186,14 @@ def test_a_lora_is_of_one_request(loaded: Loaded, tmp_path: Path) -> None:
     assert np.abs(run(loras=f"{path}:0.5,{path}:0.5").astype(int) - with_it).max() <= 1
 
 
+def test_weights_that_are_not_numbers_give_no_picture(loaded: Loaded, tmp_path: Path) -> None:
+    made, name = loaded("hidream-i1-dev"), "single_stream_blocks.0.block.attn1.to_q"
+    save_file({f"{name}.lora_A.weight": torch.full((2, 32), float("nan")), f"{name}.lora_B.weight": torch.ones(32, 2)}, tmp_path / "n.safetensors")
+    with pytest.raises(BadWeights, match="not finite"):
+        drew(made.respond(ask(width=128, height=128, steps=1, options={"loras": [str(tmp_path / "n.safetensors")]})))
+    assert drew(made.respond(ask(width=128, height=128, steps=1)))[0].shape == (128, 128, 4)  # the LoRA is off again
+
+
 def test_a_lora_of_another_model_is_refused(loaded: Loaded, tmp_path: Path) -> None:
     for tensors, says in (
         ({"unet.mid.lora_A.weight": torch.zeros(1, 2)}, "does not have"),

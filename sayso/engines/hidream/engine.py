@@ -74,7 +74,7 @@ class HiDreamEngine:
         return self.parts.model.patch_in.weight.device
 
     def respond(self, ask: Ask) -> Iterator[Event]:
-        """Raises CannotDo, BadInput or BadWeights (of a LoRA) before any work."""
+        """Raises CannotDo, BadInput or BadWeights (of a LoRA) before any work; BadWeights after it where no picture came out."""
         wanted = request.read(ask, self.variant, self.side, self.max_tokens)
         if wanted.loras and placing.is_low(self.parts.model):
             raise CannotDo("a LoRA cannot be merged into weights of few bits; load the model in bf16, or name the LoRA when loading it")
@@ -108,6 +108,8 @@ class HiDreamEngine:
             yield Step(index * plan.steps + step, wanted.count * plan.steps)
             if step < plan.steps and step * PREVIEWS % plan.steps < PREVIEWS:
                 yield Preview(index, Picture(self._finished(F.avg_pool2d(x, 2), wanted)))
+        if not z.isfinite().all():
+            raise BadWeights(f"the weights of {self.name} gave no picture but numbers that are not finite; fetch them, or the LoRA, again")
         origin: dict[str, object] = {"engine": self.name, "weights": self.sha, "seed": seed, "steps": wanted.steps,
                                      "guidance": wanted.guidance}
         yield Drew(index, Picture(self._finished(z, wanted), origin), seed)
