@@ -139,7 +139,7 @@ def finish(model: UnifiedModel, coder: Autoencoder, words: text.Words, glue: Glu
     model.eval().requires_grad_(False)
     coder = coder.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     if how.offload:
-        model.layers = Visiting(model.layers, how.device)  # type: ignore[assignment]
+        model.layers = Visiting(model.layers, how.device)
     passes = Passes(how.graph, how.compile)
     return BagelEngine(model, coder, words, glue, how.dtype, passes, facts)
 

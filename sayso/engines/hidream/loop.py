@@ -80,8 +80,9 @@ class Recorded:
 @functools.cache
 def _compiled_blocks() -> tuple[Call, Call]:
     """A block of each kind, compiled for each set of shapes on first use and shared by all layers, models and requests."""
-    double, single = (torch.compile(kind.forward, dynamic=False, recompile_limit=SHAPES) for kind in (DoubleBlock, SingleBlock))
-    return double, single
+    compiler: Any = torch.compile  # whose stubs lack the limit
+    how = {"dynamic": False, "recompile_limit": SHAPES}
+    return compiler(DoubleBlock.forward, **how), compiler(SingleBlock.forward, **how)
 
 
 def compiled(model: SparseDiT) -> Step:
