@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ def read_options(device: str | None, options: Mapping[str, object]) -> How:
         raise CannotDo("a graph needs its weights in one place; choose either graph or offload")
     if small == "fp8" and place.type == "cuda" and torch.cuda.get_device_capability(place) < (8, 9):
         raise CannotDo("this card does not multiply in FP8; choose quantise=int8")
-    return How(place, machine.quick_dtype(place) if kind == "auto" else DTYPES[kind], None if small == "none" else small, offload, graph,
+    return How(place, machine.quick_dtype(place) if kind == "auto" else DTYPES[kind], None if small == "none" else cast(lowbits.Kind, small), offload, graph,
                compiled)
 
 

@@ -142,11 +142,8 @@ def run(args: argparse.Namespace) -> int:
     if args.offload == "blocks" and args.compiled:
         raise CannotDo("a compiled step needs its weights in one place; leave --compile or --offload out")
     where = placing.Placing(args.bits, args.offload)
-    runs = []
-    for kind in kinds:
-        print(f"{kind}:", file=sys.stderr)
-        runs.append(speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights, where,
-                              lambda words: print(words, file=sys.stderr, flush=True)))
+    runs = [speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights, where,
+                      lambda words: print(words, file=sys.stderr, flush=True)) for kind in kinds]
     words = [f"--size {args.size} --random-weights" if args.weights is None else "--weights DIR", f"--against {args.against}", *([f"--dtype {args.dtype}"] if args.dtype != "both" else []),
              *(["--compile"] if args.compiled else []), *([f"--bits {args.bits}"] if args.bits else []),
              *(["--offload blocks"] if args.offload == "blocks" else []), *([f"--rounds {args.rounds}"] if args.rounds != ROUNDS else [])]
