@@ -11,6 +11,7 @@
 #   PICTURES  length of the run                       (9000000, about half an hour on an H200)
 #   MINUTES   stop training after so long             (no limit)
 #   SEED      of weights, scenes and noise            (0)
+#   TASKS     what is trained, as in sayso train      (all)
 #   PROMPTS   held-out prompts of each task           (100)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,6 +21,7 @@ depth=${DEPTH:-12}
 pictures=${PICTURES:-9000000}
 seed=${SEED:-0}
 prompts=${PROMPTS:-100}
+tasks=${TASKS:-all}
 minutes=()
 if [ -n "${MINUTES:-}" ]; then minutes=(--minutes "$MINUTES"); fi
 
@@ -43,7 +45,7 @@ if [ -s "$state" ]; then
     sayso train --out "$out" --device cuda --resume --pictures "$pictures" --workers "$workers" "${minutes[@]}"
 else
     say "train: depth $depth, $pictures pictures of the whole world, 64 tokens and then 256"
-    sayso train --out "$out" --device cuda --depth "$depth" --stages 64,256 --patch 16 --core 0 --batch 2048 \
+    sayso train --out "$out" --device cuda --depth "$depth" --stages 64,256 --patch 16 --core 0 --batch 2048 --tasks "$tasks" \
         --pictures "$pictures" --seed "$seed" --workers "$workers" "${minutes[@]}"
 fi
 
@@ -55,9 +57,12 @@ if [ "$reached" -lt "$pictures" ]; then
     exit 0
 fi
 
-say 'draw with it'
+say 'draw with it, and change what was drawn'
 SAYSO_WEIGHTS=$weights sayso draw "a ladybug above a cactus, line style, yellow background" --seed 1 --force -o "$out/ladybug.png"
 SAYSO_WEIGHTS=$weights sayso draw "一只红色的狐狸在蓝色汽车的左边，扁平风格" --seed 2 --force -o "$out/fox.png"
+if [ "$tasks" = all ]; then
+    SAYSO_WEIGHTS=$weights sayso edit "add a small red cup" "$out/ladybug.png" --seed 3 --force -o "$out/cup.png"
+fi
 
 say "score: $prompts held-out prompts of each task"
 sayso eval world --weights "$weights" --n "$prompts" --out "$out/score-$reached" --resume

@@ -12,6 +12,7 @@ import torch
 from conftest import Ran
 
 from sayso.engines import header, pocket
+from sayso.engines.ground import spec_of
 from sayso.errors import BadInput
 from sayso.models import flow, tokens
 from sayso.models.specs import CanvasSpec
@@ -26,8 +27,9 @@ from sayso.training.distil_run import Lesson, batches_of, follow
 from sayso.training.polish import Heads, heads_loss, polish_losses, scores
 from sayso.training.stream import Batch
 from sayso.types import Ask, Drew, Message, Step, Text
-from sayso.world import art
+from sayso.world import art, shorthand
 from sayso.world import atlas as atlases
+from sayso.world.grounds import Known, characters
 from sayso.world.sampler import FIRST_LIGHT
 
 WORLD = replace(FIRST_LIGHT, concepts=art.CORE[:12])
@@ -92,13 +94,16 @@ def test_untold_words_are_the_teachers_empty_prompt(pieces: Pieces, batch: list[
 
 
 def test_the_path_is_learnt_and_a_stride_becomes_two_halves(pieces: Pieces, batch: list[Batch]) -> None:
+    """Sixty updates, since thirty are not enough for every draw of captions: for this one, four strides end 0.81 of the first
+    distance away after 30, 0.77 after 40, 0.65 after 50, 0.61 after 60."""
     teacher = some_teacher(pieces)
     student = student_of(teacher)
-    lesson = Lesson(student, teacher, repeat(batch), torch.tensor(pieces.encode("")), replace(CONFIG, polish=0), torch.float32)
+    config = replace(CONFIG, steps=60, polish=0)
+    lesson = Lesson(student, teacher, repeat(batch), torch.tensor(pieces.encode("")), config, torch.float32)
     told: list[float] = []
     first = student_of(teacher)
     weights, done = follow(lesson, lambda: False, lambda step, losses: told.append(losses["path"]))
-    assert done == 30 and sum(told[-5:]) < 0.6 * sum(told[:5]), told
+    assert done == 60 and sum(told[25:30]) < 0.6 * sum(told[:5]), told
 
     def apart(model: UnifiedModel) -> float:
         """How far four strides of the student end from sixty-four small guided steps of the teacher."""
@@ -113,7 +118,7 @@ def test_the_path_is_learnt_and_a_stride_becomes_two_halves(pieces: Pieces, batc
 
     student.load_state_dict(weights)
     with torch.no_grad():
-        assert apart(student) < 0.88 * apart(first)
+        assert apart(student) < 0.7 * apart(first)
 
 
 def test_strides_of_nought_are_the_teachers_and_gradients_stay_in_the_student(pieces: Pieces, batch: list[Batch]) -> None:
@@ -224,6 +229,21 @@ def test_the_command_makes_weights_that_say_how_to_be_used(pieces: Pieces, sayso
     again = sayso("distil", "--weights", "student/model.safetensors", "--out", "more", "--device", "cpu")
     assert again.code == 2 and "a student already" in again.err and not (tmp_path / "more").exists()
     assert sayso(*words, "--out", "x", "--guidance", "0").code == 2
+
+
+def test_weights_that_paint_plans_are_refused_before_any_work(pieces: Pieces, sayso: Callable[..., Ran], tmp_path: Path) -> None:
+    """They take four steps without guidance as they are. Weights of --tasks draw are the command's own (above)."""
+    more = pieces.with_marks(shorthand.MARKS)
+    known = Known(art.CORE[:12], characters())
+    model = UnifiedModel(pocket_spec(2, more.size, 8), grounds=spec_of(known))
+    state.export(
+        tmp_path / "plans.safetensors", model.spec, CanvasSpec(8, 64), more, dict(model.state_dict()), known.concepts, ("flat",),
+        {"depth": 2}, ["draw", "think", "transparent"], [], characters=known.characters,
+    )
+    assert pocket.load("cpu", tmp_path / "plans.safetensors").known == known
+    ran = sayso("distil", "--weights", "plans.safetensors", "--out", "student", "--device", "cpu")
+    assert ran.code == 2 and "paints plans" in ran.err and "--tasks draw" in ran.err and ran.err.count("\n") == 1 and ran.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["plans.safetensors"]
 
 
 def test_limits_name_the_value() -> None:

@@ -12,19 +12,21 @@ import numpy as np
 import pytest
 import torch
 
+from sayso.engines.ground import of_plans
 from sayso.errors import BadInput, Unknown
 from sayso.models import tokens
 from sayso.models.specs import pocket
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel, patch_coordinates
 from sayso.training import loop, mixed, reel, run, state, stream
-from sayso.training.config import MENUS, Stage, TrainConfig, planned
+from sayso.training.config import MENU, MENUS, Stage, TrainConfig, planned
 from sayso.training.corpus import texts
-from sayso.training.mixed import Mixed, draft, group_loss, ready, sizes
+from sayso.training.dense import DenseHead
+from sayso.training.mixed import Group, Mixed, draft, group_loss, ready, sizes, texts_of, together
 from sayso.training.optim import Optimiser
 from sayso.training.stream import world_of
-from sayso.training.tasks import BY_NAME, TASKS, Desk, Reel, Shot, Task, Words, fill
-from sayso.world import alley, plan, solids
+from sayso.training.tasks import BY_NAME, TASKS, Desk, Painting, Reel, Shot, Task, Words, fill
+from sayso.world import alley, looks, plan, shorthand, solids
 from sayso.world import atlas as atlases
 from sayso.world.atlas import Atlas
 from sayso.world.scene import Scene
@@ -42,7 +44,7 @@ STAGE = CONFIG.stages[0]
 
 @pytest.fixture(scope="module")
 def pieces() -> Pieces:
-    return tokens.train([*texts(60, 0), "turn it degrees to the left right step forward picture"], 2000)
+    return tokens.train([*texts(60, 0), "turn it degrees to the left right step forward picture"], 2000).with_marks(shorthand.MARKS)
 
 
 @pytest.fixture(scope="module")
@@ -71,27 +73,49 @@ def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, piece
         assert len(made) == len(task.layout)
         for block, content in zip(task.layout, made, strict=True):
             assert isinstance(content, str) == isinstance(block, Words)
-            if isinstance(content, np.ndarray):
+            if isinstance(content, Painting):
+                painted_as_planned(content, size)
+            elif isinstance(content, np.ndarray):
                 assert content.shape == (size[1], size[0], 4) and content.dtype == np.uint8
             elif isinstance(content, Scene):
                 assert not held_out(content)
-        assert isinstance(task.layout[0], Words), "words, then a picture, and so on"
-        if task.name.startswith(("plan", "think")):
-            written = made[task.layout.index(next(b for b in task.layout if isinstance(b, Words) and (b.learnt or task.name == "plan")))]
-            assert isinstance(written, str) and isinstance(made[-1], Scene)
-            assert plan.scene_of(plan.read(written)).background == made[-1].background
+            elif isinstance(block, Words) and block.width == 144:
+                design = world.aspects[0][0]
+                shorthand.read(content, *design)
+                assert len(pieces.encode(content)) <= block.width
+        texts = [content for content in made if isinstance(content, str)]
+        if task.name == "read":
+            scene = made[0]
+            assert isinstance(scene, Scene) and texts == [shorthand.write(plan.to_plan(scene))] and not any(i.shadow for i in scene.items)
+        if task.name in ("think", "think look"):
+            assert (" look " in texts[1]) == (task.name == "think look")
+        if task.name in ("rethink", "combine", "combine three"):
+            assert texts[-1] not in texts[:-1], "something changes"
+        if task.name == "remask":
+            edges = [shorthand.MARKS.index(c) for c in texts[1][:4]]
+            assert texts[1][4] == " " and edges[0] < edges[2] and edges[1] < edges[3]
+
+
+def painted_as_planned(painting: Painting, size: tuple[int, int]) -> None:
+    """The picture is that of the plan, but for the plan's rounding."""
+    if isinstance(painting.image, Scene):
+        assert painting.plan == plan.to_plan(painting.image) and not painting.plan.look and not held_out(painting.image)
+        assert not any(i.shadow for i in painting.image.items), "plans do not speak of shadows"
+    else:
+        assert painting.plan.look in looks.NAMES and painting.image.shape == (size[1], size[0], 4)
 
 
 def test_a_world_without_samples_of_a_task_says_so(pieces: Pieces) -> None:
     desk = Desk(random.Random(0), world_of(CONFIG), (64, 64), "en")
-    with pytest.raises(BadInput, match='"ask"'):
-        fill(BY_NAME["ask"], desk, lambda text, width: False, tries=2)
+    with pytest.raises(BadInput, match='"answer"'):
+        fill(BY_NAME["answer"], desk, lambda text, width: False, tries=2)
 
 
 def fingerprint(step: Mixed) -> str:
-    words = [(g.task, [i.tolist() for i in g.ids], [n.tolist() for n in g.lengths]) for g in step.groups]
+    words = [(g.layout, [(i.ids.tolist(), i.lengths.tolist(), i.learnt.tolist()) for i in g.scripts]) for g in step.groups]
+    told = [x.tobytes() for g in step.groups if g.grounds is not None for x in (g.grounds.what, g.grounds.measures, g.grounds.behind)]
     shown = [(p.tobytes() if isinstance(p, np.ndarray) else p) for g in step.groups for block in g.pictures for p in block]
-    return repr((words, shown, [s for s, _, _ in step.draw]))
+    return repr((words, told, shown, [s for s, _, _ in step.draw]))
 
 
 def test_a_step_is_a_function_of_seed_and_step(pieces: Pieces, film: Reel) -> None:
@@ -102,42 +126,125 @@ def test_a_step_is_a_function_of_seed_and_step(pieces: Pieces, film: Reel) -> No
     assert one != fingerprint(draft(replace(CONFIG, seed=6), STAGE, 3, world, pieces, (8, 8), film))
 
 
-def test_parts_sum_to_the_batch_on_square_and_oblong_steps(pieces: Pieces, film: Reel) -> None:
-    drawn, others = sizes(CONFIG, 400)
-    assert drawn + sum(others.values()) == 400 and set(others) == {n for n, _ in MENUS["all"]} - {"draw"}
-    assert sizes(config(MENUS["draw"]), 40) == (40, {}) and mixed.plain(config(MENUS["draw"])) and not mixed.plain(CONFIG)
+@pytest.mark.parametrize("batch", [40, 64, 100, 128, 400, 2048])
+def test_parts_sum_to_the_batch(batch: int) -> None:
+    """Whatever is rounded: no sample of a task that is not on the menu, and none too many."""
+    drawn, others = sizes(CONFIG, batch)
+    assert drawn == 0 and sum(others.values()) == batch and set(others) == {n for n, _ in MENUS["all"]} and min(others.values()) >= 2
+    mine = config((("draw", 0.5), ("think", 0.3), ("views", 0.01)))
+    drawn, others = sizes(mine, batch)
+    assert drawn + sum(others.values()) == batch and set(others) == {"think", "views"} and others["think"] == round(batch * 0.3 / 0.81)
+    assert sizes(config(MENUS["draw"]), batch) == (batch, {})
+
+
+def test_the_usual_menu_thinks_in_plans() -> None:
+    assert MENU == "all" and {n for n, _ in MENUS["all"]} == set(BY_NAME) and mixed.thinks(CONFIG) and not mixed.plain(CONFIG)
+    alone = config(MENUS["draw"])
+    assert mixed.plain(alone) and not mixed.thinks(alone) and loop.grounds_of(alone) is None
+    assert not mixed.thinks(config((("draw", 0.5), ("walk", 0.5)))) and mixed.thinks(config((("draw", 0.5), ("read", 0.5))))
+
+
+@pytest.mark.parametrize(("tasks", "main"), [(MENUS["all"], "paint"), ((("draw", 0.1), ("think", 0.6), ("views", 0.3)), "draw"),
+                                             ((("views", 1.0),), "draw")])
+def test_what_needs_squares_leaves_its_part_on_oblong_steps(
+    tasks: tuple[tuple[str, float], ...], main: str, pieces: Pieces, film: Reel
+) -> None:
+    mine = config(tasks, batch=40)
+    assert mixed.main_task(mine) == main
+    counts = []
     for shape in ((8, 8), (7, 9)):
-        made = draft(config(batch=60), replace(STAGE, batch=60), 0, world_of(CONFIG), pieces, shape, film)
-        assert sum(len(s) for s, _, _ in made.draw) + sum(len(g) for g in made.groups) == 60
-        assert ("views" in {g.task for g in made.groups}) == (shape == (8, 8))
+        made = draft(mine, replace(STAGE, batch=40), 0, world_of(mine), pieces, shape, film)
+        drawn = sum(len(s) for s, _, _ in made.draw)
+        assert drawn + sum(map(len, made.groups)) == 40
+        views = sum(len(g) for g in made.groups if g.layout == BY_NAME["views"].layout)
+        painted = sum(len(g) for g in made.groups if g.layout == BY_NAME["paint"].layout)
+        counts.append({"draw": drawn, "views": views, "paint": painted})
+    square, oblong = counts
+    assert square["views"] > 0 == oblong["views"]
+    assert oblong[main] > square[main] and all(oblong[k] == square[k] for k in ("draw", "paint") if k != main)
+
+
+def test_packing_keeps_every_text(pieces: Pieces, film: Reel) -> None:
+    """Groups of one text each are sorted by length into few widths; what is read and what is learnt of each stays."""
+    world = replace(world_of(CONFIG), snap=8)
+    tasks = ("think", "rethink", "answer", "compare", "read", "paint", "views")
+    groups = [mixed.draft_group(BY_NAME[name], 5, 0, world, pieces, 6, (64, 64), 8, film) for name in tasks]
+    packed = together(groups, pieces.pad)
+
+    def lines(some: tuple[Group, ...] | list[Group]) -> list[tuple[bytes, bytes]]:
+        return sorted((s.ids[b, :n].tobytes(), s.learnt[b, :n].tobytes()) for g in some for s in g.scripts for b, n in enumerate(s.lengths))
+
+    assert lines(groups) == lines(packed) and sum(map(len, groups)) == sum(map(len, packed))
+    pure = [g for g in packed if not g.pictures]
+    assert 2 <= len(pure) <= len(mixed.SHELVES) - 1 and len(packed) == len(pure) + 3
+    widths = [g.scripts[0].ids.shape[1] for g in pure]
+    assert widths == sorted(widths) and all(w % 16 == 0 for w in widths)
+    for g in pure:
+        script = g.scripts[0]
+        assert all((script.ids[b, n:] == pieces.pad).all() and not script.learnt[b, n:].any() for b, n in enumerate(script.lengths))
+        assert script.learnt.any(1).all() and not script.learnt[:, 0].any() and len(texts_of(g.layout)) == 1
+
+
+def test_only_what_is_to_be_written_is_learnt(pieces: Pieces, film: Reel) -> None:
+    group = mixed.draft_group(BY_NAME["rethink"], 5, 0, world_of(CONFIG), pieces, 4, (64, 64), 8, film)
+    (script,) = group.scripts
+    for ids, length, learnt in zip(script.ids, script.lengths, script.learnt, strict=True):
+        begins = [i for i in range(length) if ids[i] == pieces.begin]
+        assert len(begins) == 3 and not learnt[: begins[2] + 1].any() and learnt[begins[2] + 1 : length].all()
+        assert ids[length - 1] == pieces.end
+        assert shorthand.read(pieces.decode(ids[begins[2] : length].tolist()), *world_of(CONFIG).aspects[0][0])
 
 
 def fresh(pieces: Pieces, depth: int = 2) -> UnifiedModel:
-    model = UnifiedModel(pocket(depth, pieces.size, 8))
+    model = UnifiedModel(pocket(depth, pieces.size, 8), grounds=loop.grounds_of(CONFIG))
     model.initialise(torch.Generator().manual_seed(0))
     return model
 
 
 def test_losses_of_every_task_fall(pieces: Pieces, atlas: Atlas, film: Reel) -> None:
-    """Twelve updates on one step's samples, at depth 2: the loss of every task is below where it began."""
-    drafted = draft(config(batch=34), replace(STAGE, batch=34), 0, world_of(CONFIG), pieces, (8, 8), film)
-    groups = {g.task: ready(g, atlas, 8, 8, 8, 2.0) for g in drafted.groups}
+    """Twelve updates on the samples of every task, at depth 2: the loss of each is below where it began."""
+    world = replace(world_of(CONFIG), snap=8)
+    groups = {t.name: ready(mixed.draft_group(t, 5, 0, world, pieces, 2, (64, 64), 8, film), atlas, world, 8, 8, 8, 2.0) for t in TASKS}
     model, heavy = fresh(pieces), replace(CONFIG, text_weight=1.0)
-    optimiser = Optimiser(model)
+    head = DenseHead(model.spec.width, world)
+    optimiser = Optimiser(model, head)
 
     def losses() -> dict[str, float]:
         with torch.no_grad():
             noise = torch.Generator().manual_seed(1)
-            return {name: float(group_loss(model, g, STAGE, heavy, noise, torch.float32)[0]) for name, g in groups.items()}
+            return {name: float(group_loss(model, head, g, STAGE, heavy, noise, torch.float32)[0]) for name, g in groups.items()}
 
     before = losses()
     for step in range(12):
         generator = torch.Generator().manual_seed(step)
         for group in groups.values():
-            group_loss(model, group, STAGE, heavy, generator, torch.float32)[0].backward()
+            group_loss(model, head, group, STAGE, heavy, generator, torch.float32)[0].backward()
         optimiser.step(0.01, 0.003)
     after = losses()
     assert {name for name in before if after[name] >= 0.97 * before[name]} == set(), (before, after)
+
+
+def test_a_painted_picture_is_told_of_its_plan(pieces: Pieces, atlas: Atlas, film: Reel) -> None:
+    """Its grounds are those that the engine makes of the same plan, and the loss follows them."""
+    world = world_of(CONFIG)
+    desk = Desk(random.Random("5/0/paint"), world, (64, 64), "en", film)
+    group = mixed.draft_group(BY_NAME["paint"], 5, 0, world, pieces, 3, (64, 64), 8, film)
+    made = ready(group, atlas, world, 8, 8, 8, 2.0)
+    plans = []
+    for _ in range(3):
+        desk = replace(desk, language="zh" if desk.rng.random() < mixed.CHINESE else "en")
+        content = fill(BY_NAME["paint"], desk, lambda text, width: True)[0]
+        assert isinstance(content, Painting)
+        plans.append(content.plan)
+    told = of_plans(plans, loop.known_of(CONFIG), 8, 8, torch.device("cpu"))
+    assert made.ground is not None and torch.equal(made.ground.what, told.what) and torch.equal(made.ground.measures, told.measures)
+    model = fresh(pieces)
+    torch.manual_seed(0)
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.1)
+    other = replace(made, ground=made.ground.pick(torch.tensor([1, 2, 0])))
+    one, two = (group_loss(model, None, g, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0] for g in (made, other))
+    assert float(one) != float(two)
 
 
 def test_words_read_piece_by_piece_equal_words_read_at_once(pieces: Pieces) -> None:
@@ -181,7 +288,7 @@ def test_padding_before_a_picture_changes_nothing(pieces: Pieces) -> None:
 
 
 def test_a_run_with_tasks_goes_on_as_if_it_had_not_stopped(pieces: Pieces, atlas: Atlas, film: Reel, tmp_path: Path) -> None:
-    plan_of_run = config((("draw", 0.6), ("edit", 0.2), ("ask", 0.2)), batch=16)
+    plan_of_run = config((("draw", 0.4), ("paint", 0.2), ("rethink", 0.2), ("answer", 0.2)), batch=16)
     world, stage = world_of(plan_of_run), plan_of_run.stages[0]
     drafts = [draft(plan_of_run, stage, step, world, pieces, (8, 8), film) for step in range(4)]
 
@@ -211,10 +318,10 @@ def test_states_from_before_there_were_tasks_still_load() -> None:
 
 
 def test_shares_are_read_and_checked() -> None:
-    assert run.shares("all") == MENUS["all"] and run.shares("draw=3,edit=1") == (("draw", 3.0), ("edit", 1.0))
-    with pytest.raises(Unknown, match="edit"):
-        run.shares("edti=1")
-    for odd in ("edit", "edit=x", "edit=-1", "edit=0"):
+    assert run.shares("all") == MENUS["all"] and run.shares("draw=3,read=1") == (("draw", 3.0), ("read", 1.0))
+    with pytest.raises(Unknown, match="read"):
+        run.shares("raed=1")
+    for odd in ("read", "read=x", "read=-1", "read=0"):
         with pytest.raises(BadInput, match="share above 0"):
             run.shares(odd)
 
@@ -234,30 +341,40 @@ def test_a_reel_is_drawn_once_and_found_again(tmp_path: Path, monkeypatch: pytes
 
 def test_operations_of_a_mixed_step_count_every_block(pieces: Pieces) -> None:
     model = fresh(pieces)
-    alone = mixed.flops(model, config(MENUS["draw"]), STAGE, 32.0)
-    edits = mixed.flops(model, config((("edit", 1.0),)), STAGE, 32.0)
-    turns = mixed.flops(model, config((("turns", 1.0),)), STAGE, 32.0)
-    assert alone < edits < turns
+
+    def flops(*tasks: tuple[str, float]) -> float:
+        return mixed.flops(model, config(tasks), STAGE, 32.0)
+
+    assert flops(("paint", 1.0)) < flops(("draw", 1.0)) < flops(("views", 1.0))
+    assert flops(("think", 1.0)) < flops(("rethink", 1.0)) < flops(("combine three", 1.0))
     spec = model.spec
     weights = 2 * spec.layers * (4 * spec.width * spec.width + 3 * spec.width * spec.hidden)
-    assert edits > 3 * weights * (40 + 24 + 2 * 64) > alone
+    pairs = 4 * spec.layers * spec.heads * spec.head_width
+    assert flops(("paint", 1.0)) == pytest.approx(3 * (weights * 64 + pairs * 64 * 64))
+    words = mixed.WORDS_HELD * (112 + 144)
+    assert 3 * weights * words < flops(("think", 1.0)) < 3 * (weights + pairs * words) * words
 
 
 def test_stages_keep_their_shapes(pieces: Pieces, atlas: Atlas, film: Reel) -> None:
-    """What compiles once: the same task has the same shapes in every step."""
-    shapes = set()
+    """What compiles: pictures have the same shapes in every step, texts are of few widths."""
+    shapes, widths = set(), set()
     for step in range(2):
         made = draft(CONFIG, Stage(64, 40, 1.0, 1.0), step, world_of(CONFIG), pieces, (8, 8), film)
         for g in made.groups:
-            r = ready(g, atlas, 8, 8, 8, 2.0)
-            shapes.add((g.task, tuple(i.shape for i in r.ids), tuple(p.shape for p in r.patches)))
+            r = ready(g, atlas, world_of(CONFIG), 8, 8, 8, 2.0)
+            if g.pictures:
+                shapes.add((g.layout, tuple(p.shape for p in r.patches)))
+            widths |= {ids.shape[1] for ids, _, _ in r.scripts}
             assert all(float(w.mean()) == pytest.approx(1, abs=1e-4) for w in r.weights)
-            assert len(r.patches) == sum(isinstance(b, Shot) for b in BY_NAME[g.task].layout)
-    assert len(shapes) == len(TASKS)
+            assert len(r.patches) == sum(isinstance(b, Shot) for b in g.layout)
+            assert (r.ground is not None) == any(isinstance(b, Shot) and b.painted for b in g.layout)
+            assert (r.labels is not None) == (g.layout == BY_NAME["read"].layout)
+    assert len(shapes) == len({t.layout for t in TASKS if t.pictures}) + 1, "paint and look are two groups of one layout"
+    assert all(w % 8 == 0 for w in widths)
 
 
 def test_workers_make_the_same_steps(pieces: Pieces) -> None:
-    plan_of_run = config((("draw", 0.5), ("edit", 0.25), ("think", 0.25)), batch=16)
+    plan_of_run = config((("draw", 0.5), ("rethink", 0.25), ("paint", 0.25)), batch=16)
     running = mixed.stream_of(plan_of_run, pieces, 1)
     assert isinstance(running, mixed.MixedStream)
     try:

@@ -74,6 +74,31 @@ def test_stacked_matrices_do_not_mix() -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=2e-3)
 
 
+def test_a_matrix_without_a_gradient_rests() -> None:
+    """Its weights and its momentum stay to the bit, beside others of its shape that move as if they were alone."""
+    g = torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    ps = [nn.Parameter(torch.ones(8, 8) * k) for k in range(3)]
+    alone = nn.Parameter(torch.ones(8, 8) * 2)
+    muon, single = Muon(list(ps)), Muon([alone])
+    for p, grad in zip(ps, g[0], strict=False):
+        p.grad = grad.clone()
+    ps[2].grad = alone.grad = g[2, 0].clone()
+    muon.step(0.1)
+    single.step(0.1)
+    before, momentum = [p.detach().clone() for p in ps], muon.momenta[0].clone()
+    assert float(momentum[0].abs().max()) > 0
+    ps[0].grad = ps[1].grad = None
+    ps[2].grad, alone.grad = g[2, 1].clone(), g[2, 1].clone()
+    muon.step(0.1)
+    single.step(0.1)
+    assert torch.equal(ps[0], before[0]) and torch.equal(ps[1], before[1]) and not torch.equal(ps[2], before[2])
+    assert torch.equal(muon.momenta[0][:2], momentum[:2]) and torch.equal(muon.momenta[0][2], single.momenta[0][0])
+    torch.testing.assert_close(ps[2], alone, rtol=0, atol=2e-3)
+    ps[2].grad = None
+    muon.step(0.1)
+    assert torch.equal(muon.momenta[0][2], single.momenta[0][0])
+
+
 def small() -> UnifiedModel:
     model = UnifiedModel(pocket(2, 50, 8))
     model.initialise(torch.Generator().manual_seed(0))

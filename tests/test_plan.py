@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sayso.engines.pocket import CUT
 from sayso.errors import BadInput
 from sayso.types import Plan, PlanItem, PlanText
-from sayso.world import art, fonts
-from sayso.world.plan import HIGHEST, LOWEST, MAX_LETTERING, background_line, background_of, read, scene_of, to_plan, write
+from sayso.world import art, fonts, masks
+from sayso.world.plan import HIGHEST, LOWEST, MAX_LETTERING, background_line, background_of, changed, read, scene_of, to_plan, write
+from sayso.world.render import render
 from sayso.world.sampler import default_mix, sample_scene
 from sayso.world.scene import BACKDROP_VARIANTS, BACKDROPS, MAX_ITEMS, PATTERNS, STYLES, Background
 
@@ -160,3 +164,65 @@ def test_a_scene_comes_back_from_its_plan() -> None:
 def test_a_plan_with_letters_the_font_lacks_is_refused() -> None:
     with pytest.raises(BadInput, match="sans"):
         scene_of(read('canvas 64x64\ntext "你好" sans 10 10 90 30 #222222'))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# plan against plan
+
+near = st.tuples(st.integers(-5, 80), st.integers(-5, 80), st.integers(8, 45), st.integers(8, 45)).map(
+    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
+)
+parts = st.builds(
+    PlanItem, st.sampled_from(art.CORE[:30]), near, st.sampled_from(STYLES), st.none() | colours, st.booleans(), st.integers(0, 359)
+)
+lines = st.builds(PlanText, st.sampled_from(["A", "HELLO", "jay g"]), near, st.sampled_from(fonts.LATIN), colours)
+pools = st.tuples(st.lists(parts, min_size=1, max_size=4), st.lists(lines, max_size=2))
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[Plan, Plan]:
+    """Two plans of one canvas whose things and lines are taken, in some order, from one pool."""
+    things, said = draw(pools)
+    size = draw(st.sampled_from([(64, 64), (106, 64), (64, 82)]))
+    out = []
+    for _ in range(2):
+        mine = draw(st.lists(st.sampled_from(things), max_size=5))
+        out.append(Plan(*size, "solid #ffffff", tuple(mine), tuple(draw(st.permutations(said))[: draw(st.integers(0, 2))])))
+    return out[0], out[1]
+
+
+@settings(max_examples=40)
+@given(pairs())
+def test_outside_what_changed_two_plans_look_alike(two: tuple[Plan, Plan]) -> None:
+    before, after = two
+    boxes = changed(before, after)
+    assert boxes is not None and (boxes == ()) == (before == after or (not boxes and off_canvas(two)))
+    width, height = 2 * before.width, 2 * before.height
+    free = masks.of_boxes(boxes, width, height, CUT[0])
+    one, other = (render(scene_of(p), width, height) for p in two)
+    assert np.array_equal(one[~free], other[~free])
+
+
+def off_canvas(two: tuple[Plan, Plan]) -> bool:
+    """Whether all that the plans do not share, or not in one order, lies beside the canvas."""
+    one, other = (render(scene_of(p), 64, 64) for p in two)
+    return bool(np.array_equal(one, other))
+
+
+def test_what_changed_is_told_by_its_boxes() -> None:
+    fox, dog = PlanItem("fox", (10, 10, 40, 40), "flat"), PlanItem("dog", (20, 20, 50, 50), "flat")
+    one = Plan(64, 64, "solid #ffffff", (fox, dog))
+
+    def boxes(after: Plan) -> list[tuple[float, ...]]:
+        return sorted(tuple(round(edge, 6) for edge in box) for box in changed(one, after) or ())
+
+    assert boxes(one) == []
+    assert boxes(replace(one, items=(fox,))) == [(0.2, 0.2, 0.5, 0.5)]
+    assert len(boxes(replace(one, items=(dog, fox)))) == 2, "what lies above is another one"
+    assert boxes(replace(one, items=(fox, fox, dog))) == [(0.1, 0.1, 0.4, 0.4)]
+    assert boxes(replace(one, items=(fox, replace(dog, box=(60, 60, 90, 90))))) == [(0.2, 0.2, 0.5, 0.5), (0.6, 0.6, 0.9, 0.9)]
+    assert changed(one, replace(one, background="transparent")) is None and changed(one, replace(one, look="watercolour")) is None
+    twice = replace(one, lettering=(PlanText("A", (10, 60, 40, 90), "sans", "#000000"),) * 2)
+    assert changed(twice, twice) == () and changed(twice, replace(twice, lettering=twice.lettering[:1])), "two on one another are darker"
+    with pytest.raises(BadInput):
+        changed(one, replace(one, items=(replace(fox, name="unheard-of"),)))

@@ -66,16 +66,23 @@ def test_the_finisher_can_be_switched_off(engine: PocketEngine) -> None:
 
 
 def test_what_it_cannot_do_is_refused(engine: PocketEngine) -> None:
-    picture = Picture(np.zeros((8, 8, 4), np.uint8))
-    for ask in (
-        asked("a dog", think=True),
-        asked("a dog", want="text"),
-        asked("a dog", mask=np.ones((8, 8), bool)),
-        Ask((Message("user", (Text("make it blue"), picture)),)),
-        Ask((Message("user", (Text("a"),)), Message("user", (Text("b"),)))),
+    picture = Picture(np.zeros((64, 64, 4), np.uint8))
+    about = (Message("user", (Text("make it blue"), picture)),)
+    for needed, ask in (
+        (Ability.THINK, asked("a dog", think=True)),
+        (Ability.THINK, asked("a dog", options={"plan": "canvas 64x64"})),
+        (Ability.ASK, Ask(about, want="text")),
+        (Ability.MASK, Ask(about, mask=np.ones((64, 64), bool))),
+        (Ability.EDIT, Ask(about)),
+        (None, asked("a dog", want="text")),
+        (None, Ask((Message("user", (Text("a"),)), Message("user", (Text("b"),))))),
+        (None, Ask((Message("user", (Text("a"), *[picture] * 4)),))),
     ):
-        with pytest.raises(CannotDo):
-            engine.respond(ask)
+        if needed not in engine.abilities:
+            with pytest.raises(CannotDo):
+                engine.respond(ask)
+        else:
+            assert engine.batch_key(ask) is None or needed is Ability.THINK
     with pytest.raises(BadInput):
         engine.respond(asked("   "))
 
@@ -154,9 +161,10 @@ def test_asks_drawn_together_equal_those_drawn_alone(engine: PocketEngine, exact
 
 
 def test_asks_that_do_not_go_together_are_told_apart(engine: PocketEngine) -> None:
-    one, steps, shape, free = asked("a"), Ask(asked("a").messages, steps=3), asked("a", width=640, height=384), asked("a", guidance=1.0)
+    one, steps, shape = asked("a"), Ask(asked("a").messages, steps=3), asked("a", width=640, height=384)
+    free = asked("a", options={"plan": ""}) if engine.mind else asked("a", guidance=1.0)
     assert len({engine.batch_key(ask) for ask in (one, steps, shape, free)}) == 4
     with pytest.raises(BadInput, match="apart"):
         engine.respond_together([one, steps])
     with pytest.raises(CannotDo):
-        engine.respond_together([one, asked("a", think=True)])
+        engine.respond_together([one, asked("a", want="text")])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sayso.errors import BadInput, Unknown
-from sayso.world import art, layout, lexicon, masks
+from sayso.world import art, layout, lexicon, masks, shorthand
 from sayso.world.combine import sample_combination
 from sayso.world.compare import COMPARISONS, sample_comparison
 from sayso.world.edits import sample_edit
@@ -136,10 +136,9 @@ def test_masks_cover_their_boxes() -> None:
     for seed in range(12):
         brushed = masks.brushed((box,), 40, 20, random.Random(seed))
         assert brushed[11:17, 12:28].all() and brushed.mean() < 0.7
-    around = masks.border(box, 40, 20)
-    assert np.array_equal(around, ~plain)
-    shown = masks.picture(plain)
-    assert shown.shape == (20, 40, 4) and (shown[plain] == 255).all() and not shown[~plain].any()
+        x0, y0, x1, y1 = (shorthand.MARKS.index(c) / 200 for c in masks.area_words(brushed)[:4])
+        around = np.argwhere(brushed)
+        assert np.allclose((y0 * 20, x0 * 40), around.min(0), atol=0.2) and np.allclose((y1 * 20, x1 * 40), around.max(0) + 1, atol=0.2)
 
 
 def test_turns_of_one_conversation_differ() -> None:

@@ -1,5 +1,5 @@
-"""The pocket engine with every ability: what an ask means, what is kept to the pixel, plans, answers. The weights are tiny and
-untrained (what they draw is noise), except where a test teaches them one thing first."""
+"""The pocket engine with every ability: what an ask means, what is kept to the pixel, sizes and remarks. The weights are tiny and
+untrained: what they draw is noise, and what they write is no plan (tests/test_mind.py teaches some)."""
 
 from __future__ import annotations
 
@@ -9,69 +9,32 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sayso.engines import context, header, keeping
+from sayso.engines import header
 from sayso.engines.pocket import PocketEngine
 from sayso.engines.talk import OPTIONS, Talk, understood
 from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.models import tokens
-from sayso.models.specs import pocket
 from sayso.models.tokens import Pieces
-from sayso.models.unified import UnifiedModel, patch_coordinates
 from sayso.training.corpus import texts
-from sayso.training.mixed import text_loss
 from sayso.training.tasks import relook_words
-from sayso.types import Ability, Ask, Drew, Message, Picture, Preview, Said, Step, Text, Thought
-from sayso.world import alley, art, looks, masks, plan, solids
+from sayso.types import Ability, Ask, Drew, Message, Picture, Preview, Said, Step, Thought
+from sayso.world import alley, art, looks, masks, shorthand, solids
+from tests.pocket_kit import ALL, ask, drawn, made, picture, says
 
-ALL = frozenset(Ability) - {Ability.VIDEO}
 PLAN = "canvas 64x64 solid #f7d020\nfox flat 10 10 60 60"
 
 
 @pytest.fixture(scope="module")
 def pieces() -> Pieces:
-    return tokens.train([*texts(60, 0), PLAN], 2000)
-
-
-def made(pieces: Pieces, abilities: Collection[Ability] = ALL, strides: bool = False, **more: object) -> PocketEngine:
-    torch.manual_seed(0)
-    model = UnifiedModel(pocket(2, pieces.size, 8), strides)
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.06)
-    facts: dict[str, object] = {
-        "canvas": {"patch": 8, "tokens": 64},
-        "text_limit": 112,
-        "concepts": list(art.CORE[:20]),
-        "sha256": "0",
-        "looks": list(looks.NAMES),
-        "abilities": [a.value for a in abilities],
-        **more,
-    }
-    return PocketEngine(model.eval().requires_grad_(False), pieces, facts, None, torch.float32)
+    return tokens.train([*texts(60, 0), PLAN], 2000).with_marks(shorthand.MARKS)
 
 
 @pytest.fixture(scope="module")
 def engine(pieces: Pieces) -> PocketEngine:
     return made(pieces)
-
-
-def picture(width: int = 128, height: int = 128, seed: int = 0) -> Picture:
-    return Picture(np.random.default_rng(seed).integers(0, 255, (height, width, 4), dtype=np.uint8))
-
-
-def says(*parts: str | Picture, role: str = "user") -> Message:
-    return Message(role, tuple(Text(p) if isinstance(p, str) else p for p in parts))  # type: ignore[arg-type]
-
-
-def ask(*messages: Message, **more: object) -> Ask:
-    return Ask(messages, steps=2, **more)  # type: ignore[arg-type]
-
-
-def drawn(engine: PocketEngine, asked: Ask) -> np.ndarray:
-    return next(e.picture.pixels for e in engine.respond(asked) if isinstance(e, Drew))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -169,18 +132,34 @@ def test_styles_and_looks_are_said_in_the_language_of_the_prompt() -> None:
 # what comes out
 
 
+def edit(*parts: str | Picture, plan: str = PLAN, **more: object) -> Ask:
+    """An ask to change pictures into a plan: what these weights would write is no plan."""
+    return ask(says(*parts), options={"plan": plan}, **more)
+
+
 def test_outside_a_mask_no_pixel_changes(engine: PocketEngine) -> None:
     for width, height, box in ((128, 128, (0.2, 0.2, 0.7, 0.6)), (200, 150, (0.0, 0.0, 0.31, 0.5)), (97, 101, (0.9, 0.9, 1.0, 1.0))):
-        old = picture(width, height)
+        old = known(width, height)
         mask = masks.of_boxes((box,), width, height, 0.0)
-        new = drawn(engine, ask(says(old, "a red fox"), mask=mask))
+        new = drawn(engine, edit(old, "a red fox", mask=mask))
         assert new.shape == old.pixels.shape
         assert np.array_equal(new[~mask], old.pixels[~mask]) and not np.array_equal(new[mask], old.pixels[mask])
 
 
-@pytest.mark.parametrize(("width", "height"), [(128, 128), (300, 200), (640, 384), (120, 200)])
-def test_an_edited_picture_keeps_its_size(engine: PocketEngine, width: int, height: int) -> None:
-    assert drawn(engine, ask(says(picture(width, height), "make it blue"))).shape == (height, width, 4)
+SIZES = [(128, 128, "64x64"), (300, 200, "106x64"), (640, 384, "106x64"), (120, 200, "64x106")]
+
+
+def known(width: int, height: int, seed: int = 0) -> Picture:
+    """A picture that says of itself which plan it was painted after."""
+    across, down = next((a, d) for a, d in ((106, 64), (82, 64), (64, 64), (64, 82), (64, 106)) if width / height > 0.87 * a / d)
+    return Picture(picture(width, height, seed).pixels, {"plan": f"canvas {across}x{down} solid #f7d020\ndog flat 10 10 60 60"})
+
+
+@pytest.mark.parametrize(("width", "height", "canvas"), SIZES)
+def test_an_edited_picture_keeps_its_size(engine: PocketEngine, width: int, height: int, canvas: str) -> None:
+    event = list(engine.respond(edit(known(width, height), "make it a fox")))[-1]
+    assert isinstance(event, Drew) and event.picture.pixels.shape == (height, width, 4)
+    assert str(event.picture.origin["plan"]).startswith(f"canvas {canvas} ")
 
 
 def test_pictures_that_are_too_long_or_too_large_are_refused(engine: PocketEngine) -> None:
@@ -189,15 +168,17 @@ def test_pictures_that_are_too_long_or_too_large_are_refused(engine: PocketEngin
             engine.respond(ask(says(Picture(np.zeros((height, width, 4), np.uint8)), "make it blue")))
 
 
-def test_words_and_pictures_before_change_what_is_drawn(engine: PocketEngine) -> None:
+def test_words_and_pictures_before_change_what_is_drawn(pieces: Pieces) -> None:
+    """Views and walks go on from the words and pictures before; pictures from words alone are drawn after these."""
+    engine = made(pieces, plans=False)
     one, two = picture(seed=1), picture(seed=2)
     talks = [
-        (says("a hat"),),
-        (says(one, "a hat"),),
-        (says(two, "a hat"),),
-        (says(one, "a shoe"),),
-        (says(one, two, "a hat"),),
-        (says("a cat"), says(one, role="assistant"), says("a hat")),
+        (says("turn it by 30°"),),
+        (says(one, "turn it by 30°"),),
+        (says(two, "turn it by 30°"),),
+        (says(one, "turn it by 60°"),),
+        (says(one, two, "turn it by 30°"),),
+        (says("a cat"), says(one, role="assistant"), says("turn it by 30°")),
     ]
     outs = [drawn(engine, ask(*talk, width=128, height=128)).tobytes() for talk in talks]
     assert len(set(outs)) == len(outs)
@@ -205,30 +186,120 @@ def test_words_and_pictures_before_change_what_is_drawn(engine: PocketEngine) ->
 
 
 def test_several_pictures_of_one_edit_differ_by_seed(engine: PocketEngine) -> None:
-    events = list(engine.respond(ask(says(picture(), "make it blue"), count=3, seed=4)))
+    events = list(engine.respond(edit(known(128, 128), "make it a fox", count=3, seed=4)))
     out = [e for e in events if isinstance(e, Drew)]
     assert [e.seed for e in out] == [4, 5, 6] and len({e.picture.pixels.tobytes() for e in out}) == 3
-    alone = drawn(engine, ask(says(picture(), "make it blue"), seed=5))
-    assert np.abs(alone.astype(int) - out[1].picture.pixels.astype(int)).mean() < 1.0
-    assert any(isinstance(e, Step) for e in events) and all(isinstance(e, Step | Preview | Said | Drew) for e in events)
+    assert np.array_equal(drawn(engine, edit(known(128, 128), "make it a fox", seed=5)), out[1].picture.pixels)
+    assert [(e.index, e.total) for e in events if isinstance(e, Step)] == [(k, 6) for k in range(1, 7)]
+    assert all(isinstance(e, Step | Preview | Said | Drew) for e in events)
 
 
 def test_an_answer_is_words_and_nothing_else(engine: PocketEngine) -> None:
-    events = list(engine.respond(ask(says(picture(), "what is this?"), want="text")))
-    assert [type(e) for e in events] == [Said]
+    for shown in (picture(), known(128, 128)):
+        events = list(engine.respond(ask(says(shown, "what is this?"), want="text")))
+        assert [type(e) for e in events] == [Said] and all(e.text for e in events if isinstance(e, Said))
+    assert events != [Said("I cannot tell.")]
+    unread = list(engine.respond(ask(says(picture(), "what is this?"), want="text")))
+    assert unread == [Said("I cannot tell.")], "no plan can be read off it"
 
 
-def test_a_plan_that_cannot_be_read_is_said_and_drawing_goes_on(engine: PocketEngine) -> None:
+def test_a_plan_that_cannot_be_written_is_said_and_an_empty_one_painted(engine: PocketEngine) -> None:
     events = list(engine.respond(ask(says("a fox"), think=True)))
     assert not any(isinstance(e, Thought) for e in events)
-    assert any(isinstance(e, Said) and "no plan" in e.text for e in events) and isinstance(events[-1], Drew)
+    assert any(isinstance(e, Said) and "no plan" in e.text for e in events)
+    final = events[-1]
+    assert isinstance(final, Drew) and "plan" not in final.picture.origin
+    blank = drawn(engine, ask(says("a fox"), options={"plan": "canvas 64x64 solid #ffffff"}))
+    assert np.array_equal(final.picture.pixels, blank)
+
+
+def test_a_change_that_no_plan_can_be_made_of_is_said_and_nothing_drawn(engine: PocketEngine) -> None:
+    for shown in (picture(), known(128, 128)):
+        events = list(engine.respond(ask(says(shown, "make it blue"), count=2)))
+        assert len(events) == 2 and all(isinstance(e, Said) and "say what it is and where" in e.text for e in events)
 
 
 def test_a_persons_own_plan_is_kept_to(engine: PocketEngine) -> None:
     events = list(engine.respond(ask(says("a fox"), think=True, options={"plan": PLAN.upper().replace("CANVAS", "Canvas")})))
     final = events[-1]
+    assert Thought(PLAN) in events
     assert isinstance(final, Drew) and final.picture.origin["plan"] == PLAN
-    assert final.picture.pixels.tobytes() != drawn(engine, ask(says("a fox"))).tobytes()
+    assert not np.array_equal(final.picture.pixels, drawn(engine, ask(says("a fox"))))
+    assert np.array_equal(final.picture.pixels, drawn(engine, ask(says("a dog"), options={"plan": PLAN}))), "the words do not matter"
+
+
+def test_an_own_plan_is_painted_over_a_picture_that_cannot_be_read(engine: PocketEngine) -> None:
+    new = drawn(engine, edit(picture(), "make it a fox", seed=6))
+    alone = drawn(engine, ask(says("a fox"), seed=6, width=128, height=128, options={"plan": PLAN}))
+    assert np.array_equal(new, alone)
+
+
+def test_an_own_plan_takes_the_canvas_that_was_asked_for(engine: PocketEngine) -> None:
+    wide = ask(says("a fox"), options={"plan": PLAN}, width=640, height=384)
+    event = list(engine.respond(wide))[-1]
+    assert isinstance(event, Drew) and event.picture.pixels.shape == (384, 640, 4)
+    assert event.picture.origin["plan"] == PLAN.replace("64x64", "106x64")
+
+
+def test_what_an_own_plan_names_and_the_model_does_not_know_is_said(engine: PocketEngine) -> None:
+    strange = next(slug for slug in art.CORE if slug not in engine.concepts)
+    events = list(engine.respond(ask(says("this"), options={"plan": f"{PLAN}\n{strange} flat 50 50 90 90"})))
+    name = art.concept(strange).en[0]
+    assert [e.text for e in events if isinstance(e, Said) and "not trained on" in e.text] == [
+        f'this model was not trained on "{name}"; it is drawn as best it can'
+    ] and isinstance(events[-1], Drew)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "fox",
+        "canvas 64x64\nfox flat",
+        "canvas 64x64\nunheard-of flat 1 2 30 40",
+        "canvas 64x64 look cubist",
+        'canvas 64x64\ntext "你好" slab 10 10 90 30 #000000',
+        f"canvas 64x64\n{shorthand.MARKS[3]}",
+        17,
+        ["canvas 64x64"],
+    ],
+)
+def test_a_malformed_own_plan_is_refused_before_any_work(engine: PocketEngine, plan: object) -> None:
+    with pytest.raises(BadInput):
+        engine.respond(ask(says("a fox"), options={"plan": plan}))
+
+
+def test_a_look_that_was_not_trained_is_refused_in_a_plan_too(pieces: Pieces) -> None:
+    plain = made(pieces, looks=[])
+    with pytest.raises(CannotDo, match='"watercolour"'):
+        plain.respond(ask(says("a fox"), options={"plan": PLAN.replace("#f7d020", "#f7d020 look watercolour")}))
+
+
+def test_an_empty_plan_draws_from_the_words_alone(engine: PocketEngine) -> None:
+    fox, dog = (list(engine.respond(ask(says(said), options={"plan": ""}, width=128, height=128))) for said in ("a fox", "a dog"))
+    for events in (fox, dog):
+        assert isinstance(events[-1], Drew) and "plan" not in events[-1].picture.origin
+        assert not any(isinstance(e, Said) and "no plan" in e.text for e in events)
+    assert not np.array_equal(fox[-1].picture.pixels, dog[-1].picture.pixels)  # type: ignore[union-attr]
+    usual = [e.total for e in engine.respond(Ask((says("a fox"),), options={"plan": ""})) if isinstance(e, Step)]
+    assert set(usual) == {16}, "without a plan it takes the steps of drawing from words"
+    assert engine.batch_key(ask(says("a"), options={"plan": ""})) != engine.batch_key(ask(says("a")))
+
+
+def test_guidance_is_refused_where_a_plan_is_painted(engine: PocketEngine) -> None:
+    own = ask(says("a fox"), guidance=0.0, options={"plan": PLAN})
+    for asked in (ask(says("a fox"), guidance=3.0), own, edit(picture(), "x", guidance=2.0)):
+        with pytest.raises(CannotDo, match="without guidance"):
+            engine.respond(asked)
+    assert engine.batch_key(ask(says("a fox"), guidance=1.0)) == engine.batch_key(ask(says("a fox")))
+    for asked in (ask(says("a fox"), guidance=2.0, options={"plan": ""}), ask(says(picture(), "turn it by 30°"), guidance=2.0)):
+        assert any(isinstance(e, Drew) for e in engine.respond(asked))
+
+
+def test_marks_in_a_persons_words_are_dropped(engine: PocketEngine) -> None:
+    marked = f"a {shorthand.mark(7)}red{shorthand.MARKS} fox"
+    assert meant(says(marked)).prompt == "a red fox"
+    with pytest.raises(BadInput, match="empty"):
+        engine.respond(ask(says(shorthand.MARKS)))
 
 
 def test_what_it_was_trained_with_is_not_remarked_on(engine: PocketEngine, pieces: Pieces) -> None:
@@ -256,47 +327,6 @@ def test_what_it_was_trained_with_is_not_remarked_on(engine: PocketEngine, piece
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# taught one thing
-
-
-def taught(pieces: Pieces, row: context.Row, answer: str) -> PocketEngine:
-    """An engine whose weights write `answer` after `row`."""
-    engine = made(pieces)
-    model = engine.model.requires_grad_(True).train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    ids = torch.tensor([pieces.encode(answer)])
-    for _ in range(150):
-        with torch.no_grad():
-            before = context.read(model, pieces, [row], patch_coordinates(8, 8), torch.float32)
-        out = model.read(ids, None, before.cache, before.start, torch.float32)
-        loss = text_loss(model, out.understand, ids, torch.tensor([ids.shape[1]]))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        if loss.item() < 0.02:
-            break
-    model.eval().requires_grad_(False)
-    return engine
-
-
-def test_a_taught_answer_and_a_taught_plan_come_back(pieces: Pieces) -> None:
-    plain = made(pieces)
-    shown = picture()
-    talk = understood(ask(says(shown, "what is this?"), want="text"), ALL, ())
-    canvas = plain._canvas(ask(), talk)
-    engine = taught(pieces, [*plain._row(talk.pairs, canvas, bare=True), plain._words("what is this?")], "two red foxes")
-    assert [e.text for e in engine.respond(ask(says(shown, "what is this?"), want="text")) if isinstance(e, Said)] == ["two red foxes"]
-
-    thinker = taught(pieces, [plain._words("a fox")], PLAN)
-    events = list(thinker.respond(ask(says("a fox"), think=True)))
-    thoughts = [e.text for e in events if isinstance(e, Thought)]
-    assert thoughts == [PLAN] and plan.read(thoughts[0]).items[0].name == "fox"
-    assert events.index(Thought(PLAN)) < next(i for i, e in enumerate(events) if isinstance(e, Step))
-    final = events[-1]
-    assert isinstance(final, Drew) and final.picture.origin["plan"] == PLAN
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # parts
 
 
@@ -306,26 +336,15 @@ def test_abilities_stand_in_the_header() -> None:
 
 
 def test_weights_say_their_own_steps(pieces: Pieces) -> None:
-    quick = made(pieces, strides=True, sampling={"steps": 3, "guidance": 1.0})
+    quick = made(pieces, strides=True, plans=False, sampling={"steps": 3, "guidance": 1.0})
     events = list(quick.respond(Ask((says("a fox"),))))
     assert {e.total for e in events if isinstance(e, Step)} == {3}
     slow = drawn(quick, replace(ask(says("a fox")), steps=2))
     assert slow.tobytes() != drawn(quick, replace(ask(says("a fox")), steps=3)).tobytes()
 
 
-def test_what_the_model_left_alone_is_the_old_picture() -> None:
-    small = np.zeros((64, 64, 4), np.uint8)
-    small[..., 3] = 255
-    after = small.copy()
-    after[10:30, 10:30, 0] = 250
-    after[50, 50, 1] = 60  # a speck
-    old, new = picture(512, 512, 1).pixels, picture(512, 512, 2).pixels
-    out = keeping.kept(old, new, small, after)
-    far = np.ones((512, 512), bool)
-    far[8 * 5 : 8 * 35, 8 * 5 : 8 * 35] = False
-    assert np.array_equal(out[far], old[far]), "outside what changed, a speck included"
-    assert np.array_equal(out[8 * 11 : 8 * 29, 8 * 11 : 8 * 29], new[8 * 11 : 8 * 29, 8 * 11 : 8 * 29])
-    assert np.array_equal(keeping.kept(old, new, small, 255 - small), new), "another picture altogether"
+def test_weights_that_paint_plans_take_four_steps(engine: PocketEngine) -> None:
+    assert {e.total for e in engine.respond(Ask((says("a fox"),), options={"plan": PLAN})) if isinstance(e, Step)} == {4}
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32))

@@ -125,3 +125,30 @@ def test_random_damage_is_refused_or_still_reads_text(pieces: Pieces) -> None:
         except BadWeights:
             refused += 1
     assert refused > 50
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# marks
+
+SIGNS = "\ue000\ue001\ue002"
+
+
+def test_marks_stand_behind_the_pieces_and_are_one_piece_each(pieces: Pieces) -> None:
+    more = pieces.with_marks(SIGNS)
+    assert more.size == pieces.size + 3 and (more.pad, more.begin, more.end) == (pieces.pad, pieces.begin, pieces.end)
+    assert [more.encode(c)[1:-1] for c in SIGNS] == [[pieces.size], [pieces.size + 1], [pieces.size + 2]]
+    assert more.with_marks(SIGNS).definition == more.definition, "those there are already are not added again"
+    assert more.with_marks(SIGNS + "\ue003").encode("\ue003")[1:-1] == [pieces.size + 3]
+    assert Pieces(more.definition).encode(f"fox{SIGNS}") == more.encode(f"fox{SIGNS}")
+
+
+@given(st.text(st.sampled_from('a fox"B\\ 狐;' + SIGNS) | st.characters(exclude_categories=["Co"])))
+def test_text_with_marks_comes_back(pieces: Pieces, text: str) -> None:
+    more = pieces.with_marks(SIGNS)
+    assert more.decode(more.encode(text)) == fold(text)
+    if not set(text) & set(SIGNS):
+        assert more.encode(text) == pieces.encode(text), "words are cut as before"
+
+
+def test_quotation_marks_within_quotation_marks() -> None:
+    assert fold('A "Say \\"HI\\" Now" Fox') == 'a "Say \\"HI\\" Now" fox'

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,20 @@ from conftest import Ran
 from PIL import Image
 
 from sayso.engines import checkpoint
+from sayso.engines.ground import spec_of
 from sayso.engines.header import facts
 from sayso.errors import BadWeights
 from sayso.models import tokens
 from sayso.models.specs import UnifiedSpec
 from sayso.models.unified import UnifiedModel
 from sayso.training import loop, report, state
-from sayso.training.config import planned
+from sayso.training.config import TrainConfig, planned
 from sayso.training.corpus import learn, texts
+from sayso.training.optim import Mean
 from sayso.training.report import FIELDS, Log, plot
+from sayso.training.run import shares
+from sayso.world import art, shorthand
+from sayso.world.grounds import Known, characters
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,7 +52,9 @@ if __name__ == "__main__":
     loop.train_step = slow
     sys.exit(main(sys.argv[1:]))
 """
-TINY = ("--pictures", "320", "--depth", "2", "--core", "12", "--batch", "16", "--device", "cpu", "--no-compile", "--save-every", "0")
+TASKS = "paint=0.4,think=0.2,read=0.2,rethink=0.2"  # of the usual menu, those for which nothing is drawn ahead
+TINY = ("--pictures", "320", "--depth", "2", "--core", "12", "--batch", "16", "--device", "cpu", "--no-compile", "--save-every", "0",
+        "--tasks", TASKS)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +115,7 @@ def test_a_run_leaves_its_files(unbroken: Path) -> None:
     names = {path.name for path in unbroken.iterdir()}
     assert names - {"loss.png"} == {"log.csv", "model.safetensors", "state.safetensors", "samples-000010.png", "samples-000020.png"}
     sheet = Image.open(unbroken / "samples-000020.png")
-    assert sheet.size == (8 * 128 + 7 * 4, 2 * 128 + 4)  # eight a row, four pixels between them
+    assert sheet.size == (12 * 96 + 11 * 4, 4 * 96 + 3 * 4)  # pairs of exact and painted pictures, four pixels between them
     with (unbroken / "log.csv").open(newline="") as f:
         assert tuple(csv.DictReader(f).fieldnames or ()) == FIELDS
 
@@ -116,8 +124,9 @@ def test_the_weights_say_what_they_are(unbroken: Path) -> None:
     tensors, found = checkpoint.load(unbroken / "model.safetensors")
     assert {t.dtype for t in tensors.values()} == {torch.bfloat16}
     with torch.device("meta"):
-        model = UnifiedModel(UnifiedSpec.from_dict(found["spec"]))
+        model = UnifiedModel(UnifiedSpec.from_dict(found["spec"]), grounds=spec_of(Known(tuple(found["concepts"]), found["characters"])))
     checkpoint.fill(model, tensors, unbroken)
+    assert found["abilities"] == ["draw", "edit", "think", "transparent"] and found["characters"] == characters()
     assert tokens.Pieces(found["pieces"]).size == model.spec.vocab
     assert found["canvas"] == {"patch": 8, "tokens": 64} and len(found["concepts"]) == 12
     assert {k: found["history"][k] for k in ("depth", "steps", "pictures")} == {"depth": 2, "steps": 20, "pictures": 320}
@@ -199,6 +208,9 @@ def test_a_run_that_is_killed_and_stopped_ends_as_an_unbroken_one(folder: Path, 
     (("--minutes", "nan"), "--minutes nan is out of range"),
     (("--stages", "64,1024"), "--stages"),
     (("--patch", "7"), "--patch"),
+    (("--batch", "16"), "a step of 16 pictures is too small for 14 tasks; choose a larger --batch or fewer --tasks"),
+    (("--tasks", "paint=0.5,thnik=0.5"), 'did you mean "think"'),
+    (("--tasks", "paint"), '--tasks "paint" needs a share above 0'),
     (("--device", "tpu"), "--device"),
     (("--depht", "4"), 'did you mean "--depth"'),
     (("--resume", "--out", "none"), "there is no run in none to resume"),
@@ -214,7 +226,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
 def test_the_folder_must_be_free_and_writable(sayso: Callable[..., Ran], unbroken: Path, tmp_path: Path) -> None:
     ran = sayso("train", "--out", str(unbroken))
     assert ran.code == 2 and "already holds a run" in ran.err
-    for option, value in (("--depth", "16"), ("--batch", "16"), ("--core", "16"), ("--seed", "16"), ("--mix", "simple"), ("--patch", "8")):
+    for words in ("--depth 16", "--batch 16", "--core 16", "--seed 16", "--mix simple", "--patch 8", "--tasks all"):
+        option, value = words.split()
         ran = sayso("train", "--resume", "--out", str(unbroken), option, value)
         assert ran.code == 2 and f"{option} belongs to a new run" in ran.err
     (tmp_path / "file").touch()
@@ -228,15 +241,65 @@ def test_no_gpu_is_said_so(sayso: Callable[..., Ran]) -> None:
     assert ran.code == 2 and "--device cpu" in ran.err
 
 
+def planning(core: int, depth: int = 2) -> TrainConfig:
+    """A run that thinks in plans."""
+    return replace(planned(depth, 8, core, "world", 320, "64", 16, 0, False), tasks=shares(TASKS))
+
+
 def test_a_run_begins_from_the_weights_of_another(unbroken: Path, tmp_path: Path) -> None:
-    config, weights = planned(2, 8, 12, "world", 320, "64", 16, 0, False), unbroken / state.MODEL
+    config, weights = planning(12), unbroken / state.MODEL
     run = loop.begin_from(tmp_path, config, weights, torch.device("cpu"))
     tensors, known = checkpoint.load(weights)
     assert run.step == 0 and run.pieces.definition == known["pieces"]
     assert all(torch.equal(value.detach(), tensors[name].float()) for name, value in run.model.named_parameters())
     assert all(p.requires_grad for p in run.model.parameters())
     with pytest.raises(BadWeights, match="architecture"):
-        loop.begin_from(tmp_path, planned(4, 8, 12, "world", 320, "64", 16, 0, False), weights, torch.device("cpu"))
+        loop.begin_from(tmp_path, planning(12, depth=4), weights, torch.device("cpu"))
+
+
+def exported(folder: Path, config: TrainConfig, pieces: tokens.Pieces) -> tuple[loop.Run, Path]:
+    """A fresh run with random weights everywhere, and its model file."""
+    folder.mkdir()
+    run = loop.begin(folder, config, pieces, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(1)
+    for p in run.model.parameters():
+        torch.nn.init.normal_(p, std=0.1, generator=generator)
+    run.mean = Mean(run.model)
+    run.save()
+    return run, folder / state.MODEL
+
+
+def test_weights_from_before_plans_start_a_run_that_plans(tmp_path: Path) -> None:
+    """All that they had stays; marks and what is told of plans begin as in a fresh model."""
+    pieces = learn(400, scenes=20)
+    old, weights = exported(tmp_path / "old", planned(2, 8, 20, "world", 320, "64", 16, 0, False), pieces)
+    assert old.model.grounding is None
+    run = loop.begin_from(tmp_path / "new", planning(20), weights, torch.device("cpu"))
+    fresh = loop.begin(tmp_path / "fresh", planning(20), pieces, torch.device("cpu")).model.state_dict()
+    got, had = run.model.state_dict(), {name: p.bfloat16().float() for name, p in old.model.state_dict().items()}
+    assert run.pieces.size == pieces.size + shorthand.COUNT == len(got["embed.weight"])
+    assert torch.equal(got["embed.weight"][: pieces.size], had.pop("embed.weight"))
+    assert torch.equal(got["embed.weight"][pieces.size :], fresh["embed.weight"][pieces.size :])
+    assert all(torch.equal(got[name], value) for name, value in had.items())
+    told = [name for name in got if name.startswith("grounding.")]
+    assert told and all(torch.equal(got[name], fresh[name]) for name in told)
+    assert len(got) == len(had) + 1 + len(told) and all(p.requires_grad for p in run.model.parameters())
+
+
+@pytest.mark.parametrize(("before", "after"), [(20, 30), (30, 20)])
+def test_things_keep_their_rows_by_name(tmp_path: Path, before: int, after: int) -> None:
+    old, weights = exported(tmp_path / "old", planning(before), learn(400, scenes=20))
+    run = loop.begin_from(tmp_path / "new", planning(after), weights, torch.device("cpu"))
+    fresh = loop.begin(tmp_path / "fresh", planning(after), old.pieces, torch.device("cpu")).model.state_dict()
+    rows = [
+        {name: model[loop.THINGS][k] for k, name in enumerate(("nothing", "stranger", *art.CORE[:core], *characters()))}
+        for model, core in ((old.model.bfloat16().float().state_dict(), before), (run.model.state_dict(), after), (fresh, after))
+    ]
+    for name, row in rows[1].items():
+        assert torch.equal(row, rows[0].get(name, rows[2][name])), name
+    assert run.pieces.definition == old.pieces.definition
+    others = {name: value for name, value in run.model.state_dict().items() if name != loop.THINGS}
+    assert all(torch.equal(value, old.model.state_dict()[name]) for name, value in others.items())
 
 
 def test_a_damaged_state_is_not_resumed(sayso: Callable[..., Ran], unbroken: Path, tmp_path: Path) -> None:
@@ -321,6 +384,12 @@ def test_the_corpus_repeats_and_speaks_both_languages() -> None:
     assert lines == list(texts(3, 0)) and lines[:7] != list(texts(3, 1))[:7]
     assert any("一个" in line for line in lines) and any(line.startswith("a ") for line in lines)
     assert json.loads(learn(400, scenes=2).definition) == json.loads(learn(400, scenes=2).definition)
+
+
+def test_a_run_that_draws_from_captions_shows_its_prompts(tmp_path: Path) -> None:
+    run = loop.begin(tmp_path, planned(2, 8, 12, "world", 320, "64", 16, 0, False), learn(400, scenes=20), torch.device("cpu"))
+    loop.samples(run, tmp_path / "sheet.png")
+    assert Image.open(tmp_path / "sheet.png").size == (8 * 128 + 7 * 4, 2 * 128 + 4)  # eight a row
 
 
 def test_the_shown_prompts_are_within_the_limit() -> None:

@@ -6,7 +6,7 @@ not know is drawn as best they can and said so.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -137,6 +137,8 @@ class PocketEngine:
         how = Sampling(steps, float(usual["guidance"]) if ask.guidance is None else ask.guidance)
         if how.guidance < 0 or how.steps < 1:
             raise BadInput(f"{how.steps} steps with guidance {how.guidance} cannot be drawn; take at least 1 step and guidance 0 or more")
+        if self.mind is not None and talk.plan != "" and not talk.moves and how.guidance != 1:
+            raise CannotDo(f"a plan is painted without guidance and {how.guidance:g} was asked for; leave the guidance out")
         return Order(ask, talk, canvas, how)
 
     # --- words ---------------------------------------------------------------------------------------------------------
@@ -192,7 +194,7 @@ class PocketEngine:
 
     def _together(self, orders: list[Order]) -> Iterator[tuple[int, Event]]:
         for place, order in enumerate(orders):
-            for remark in self.remarks(order.talk.prompt):
+            for remark in self._remarks(order.talk):
                 yield place, Said(remark)
         wanted = [(place, i) for place, order in enumerate(orders) for i in range(order.ask.count)]
         for start in range(0, len(wanted), BATCH):
@@ -262,7 +264,7 @@ class PocketEngine:
     def _edited(self, order: Order) -> Iterator[Event]:
         """The last picture changed as it is told to, or one made of several: a plan is changed, and what differs is painted."""
         ask, talk, canvas, how = order.ask, order.talk, order.canvas, order.how
-        for remark in self.remarks(talk.prompt):
+        for remark in self._remarks(talk):
             yield Said(remark)
         for i in range(ask.count):
             seed = (ask.seed + i) % 2**63
@@ -288,10 +290,10 @@ class PocketEngine:
         sources = pictures[-talk.brought :] if talk.brought > 1 else pictures[-1:]
         plans = [self._plan_of(picture, canvas) for picture in sources]
         known = [p for p, _ in plans if p is not None]
-        if len(known) < len(plans):
-            return None
         if talk.plan:
             after = self._thought(order, seed)
+        elif len(known) < len(plans):
+            return None
         elif len(known) > 1:
             after = self.mind.combine(known, talk.prompt, seed)
         else:
@@ -300,13 +302,13 @@ class PocketEngine:
             return None
         if talk.mask is not None:
             return Edit(after, sources[-1], talk.mask)
-        return self._least(after, sources, known, [told for _, told in plans], canvas)
+        return self._least(after, sources, plans, canvas)
 
-    def _least(self, after: Plan, sources: list[Picture], plans: list[Plan], told: list[bool], canvas: Canvas) -> Edit:
+    def _least(self, after: Plan, sources: list[Picture], plans: list[tuple[Plan | None, bool]], canvas: Canvas) -> Edit:
         """The edit that keeps most: of the sources, the one whose picture changes in the smallest part."""
         best = Edit(after, None, None)
-        for picture, before, known in zip(sources, plans, told, strict=True):
-            boxes = plan.changed(before, after)
+        for picture, (before, known) in zip(sources, plans, strict=True):
+            boxes = None if before is None else plan.changed(before, after)
             if boxes is None or (picture.width, picture.height) != (canvas.width, canvas.height):
                 continue
             free = masks.of_boxes(boxes, canvas.width, canvas.height, CUT[not known])
@@ -387,10 +389,14 @@ class PocketEngine:
             raise BadInput(f"a picture of {width}x{height} is too long for this model; cut it to an aspect between 5:12 and 12:5")
         return Canvas(*patches(across, down, self.canvas.tokens), width, height)
 
-    def remarks(self, prompt: str) -> list[str]:
-        """What the model does not know or cannot take in of a prompt, in plain sentences."""
-        found = lexicon.mentions(prompt)
-        strange = sorted({m.slug for m in found} - self.concepts)
+    def _remarks(self, talk: Talk) -> list[str]:
+        """Remarks on the prompt, and on the things of the person's own plan."""
+        planned = {item.name for item in plan.read(talk.plan).items} if talk.plan else set()
+        return self.remarks(talk.prompt, planned)
+
+    def remarks(self, prompt: str, planned: Collection[str] = ()) -> list[str]:
+        """What the model does not know or cannot take in of a prompt and of planned concepts, in plain sentences."""
+        strange = sorted({*(m.slug for m in lexicon.mentions(prompt)), *planned} - self.concepts)
         out = [f'this model was not trained on "{art.concept(s).en[0]}"; it is drawn as best it can' for s in strange[:8]]
         if unknown := [word for word in lexicon.unknown_words(prompt) if not familiar(word, self.abilities, self.looks)]:
             listed = ", ".join(f'"{w}"' for w in unknown[:8])

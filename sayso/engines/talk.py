@@ -62,7 +62,7 @@ def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection
     if wants == "text":
         pairs = _asked_about(ask, pairs, prompt)
     brought = sum(isinstance(p, Picture) for p in ask.messages[-1].parts)
-    own, moves = _own_plan(ask, abilities), bool(pairs) and _moves(prompt, abilities)
+    own, moves = _own_plan(ask, abilities, known_looks), bool(pairs) and _moves(prompt, abilities)
     return Talk(tuple(pairs[-WINDOW:]), prompt, brought, wants, ask.think, own, ask.mask, moves)
 
 
@@ -152,7 +152,7 @@ def _check(ask: Ask, pairs: list[tuple[str, Picture]], wants: str, abilities: Co
         raise CannotDo("the conversation so far holds no picture; say all of it in one message")
 
 
-def _own_plan(ask: Ask, abilities: Collection[Ability]) -> str | None:
+def _own_plan(ask: Ask, abilities: Collection[Ability], known_looks: Collection[str]) -> str | None:
     """The plan that came with the ask, in its canonical wording; "" asks for a picture from words alone. Raises BadInput."""
     given = ask.options.get("plan")
     if given is None:
@@ -165,6 +165,8 @@ def _own_plan(ask: Ask, abilities: Collection[Ability]) -> str | None:
         return ""
     read = plan.read(given)
     plan.scene_of(read)
+    if read.look and read.look not in known_looks:
+        raise CannotDo(f'these weights were not trained in the look "{read.look}"; leave it out of the plan and put it on afterwards')
     return plan.write(read)
 
 

@@ -73,6 +73,9 @@ MENUS: dict[str, tuple[tuple[str, float], ...]] = {
 }
 
 
+MENU = "all"  # of a new run
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stretch of training at one picture size. `until`: share of all pictures at which it ends."""
@@ -103,7 +106,7 @@ class TrainConfig:
     t_min: float  # of flow.velocity_loss
     dense: float  # weight of the dense labels' lesson, 0 = without
     aspects: bool  # train the four oblong canvases as well
-    tasks: tuple[tuple[str, float], ...] = MENUS["draw"]
+    tasks: tuple[tuple[str, float], ...] = MENUS["draw"]  # of states from before there were tasks; new runs take MENU
     text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
     paint_shift: float = 3.0  # time_shift of pictures painted after their plan: all that is to be learnt is near noise
     reel: tuple[int, int] = (120, 60)  # turntables and walks drawn ahead, where those are tasks

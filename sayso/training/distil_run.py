@@ -1,4 +1,8 @@
-"""`sayso distil`: weights that draw in few steps and without a guidance branch, from weights that need many."""
+"""`sayso distil`: weights that draw in few steps and without a guidance branch, from weights that need many.
+
+Those are weights that draw from captions alone (`sayso train --tasks draw`). Weights that paint plans are refused, whatever else they
+were trained for: a plan says all that guidance would have to press out of a caption, so that they take four steps as they are.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ NAME = "model.safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", type=Path, required=True, help="the teacher: a model that `sayso train` made")
+    parser.add_argument("--weights", type=Path, required=True, help="the teacher: a model of `sayso train --tasks draw`")
     parser.add_argument("--out", type=Path, default=Path("runs/work/distilled"), help="folder for the student and its log")
     parser.add_argument("--guidance", type=float, default=5.0, help="guidance that goes into the weights (default 5)")
     parser.add_argument(
@@ -150,7 +154,7 @@ def _lesson(args: argparse.Namespace, device: torch.device) -> tuple[Lesson, dic
 
     from sayso.engines import pocket
     from sayso.engines.header import facts
-    from sayso.errors import BadInput
+    from sayso.errors import BadInput, CannotDo
     from sayso.training.config import MIXES
     from sayso.training.distil import DistilConfig, student_of
     from sayso.world import atlas as atlases
@@ -159,6 +163,8 @@ def _lesson(args: argparse.Namespace, device: torch.device) -> tuple[Lesson, dic
     found = facts(args.weights)
     if found.get("strides"):
         raise BadInput(f"{args.weights} is a student already; give the weights that it was made from")
+    if found.get("characters"):
+        raise CannotDo(f"{args.weights} paints plans, in few steps and unguided as it is; give weights of sayso train --tasks draw")
     gpu = device.type == "cuda"
     engine = pocket.load(str(device), args.weights)
     dtype = torch.bfloat16 if gpu or engine.dtype == torch.bfloat16 else torch.float32

@@ -128,10 +128,12 @@ THINGS = "grounding.things.weight"
 def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel, concepts: Sequence[str]) -> dict[str, Tensor]:
     """Weights of a file for a model that may have more pieces, know other things, or be the first to be told of plans.
 
-    What the file lacks is as in the fresh model; things keep their rows by name.
+    What the file lacks is as in the fresh model; things keep their rows by name. Weights of another width stay as they are.
     """
     out = {name: tensor.float() for name, tensor in tensors.items()}
     new = {name: tensor.detach().clone() for name, tensor in fresh.state_dict().items()}
+    if out["embed.weight"].shape[1] != fresh.spec.width:
+        return out
     if (old := out["embed.weight"]).shape[0] < new["embed.weight"].shape[0]:
         out["embed.weight"] = torch.cat((old, new["embed.weight"][len(old) :]))
     if fresh.grounding is not None:

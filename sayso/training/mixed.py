@@ -34,7 +34,7 @@ from sayso.world.grounds import Grounds, Known, characters, grounds
 from sayso.world.sampler import WorldSpec
 from sayso.world.scene import Scene
 
-SQUARE_ONLY = {"views", "walk"}  # made ahead in squares; on an oblong step their part goes to the draw task
+SQUARE_ONLY = {"views", "walk"}  # made ahead in squares; on an oblong step their part goes to the main task
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +94,22 @@ def stream_of(config: TrainConfig, pieces: Pieces, workers: int) -> Stream:
 
 
 def sizes(config: TrainConfig, batch: int) -> tuple[int, dict[str, int]]:
-    """(samples of the draw task, samples of every other task with a share) of a step; at least two of each."""
+    """(samples of the draw task, samples of every other task with a share) of a step.
+
+    At least two of each; the main task has what the others leave, so that they sum to the batch where that is large enough.
+    """
     total = sum(share for _, share in config.tasks)
-    others = {name: max(2, round(batch * share / total)) for name, share in config.tasks if name != "draw" and share > 0}
-    return max(0, batch - sum(others.values())), others
+    counts = {name: max(2, round(batch * share / total)) for name, share in config.tasks if share > 0}
+    main = main_task(config)
+    own = counts.pop(main, 0)
+    counts[main] = max(min(own, 2), batch - sum(counts.values()))
+    return counts.pop("draw", 0), counts
+
+
+def main_task(config: TrainConfig) -> str:
+    """The task that takes what others leave: drawing from captions where that is trained, else that of the largest share."""
+    shares = {name: share for name, share in config.tasks if share > 0 and name not in SQUARE_ONLY}
+    return "draw" if "draw" in shares or not shares else max(shares, key=lambda name: shares[name])
 
 
 def texts_of(layout: Layout) -> list[list[Words] | Shot]:
@@ -164,10 +176,16 @@ def draft(
     size = (64 * columns // min(shape), 64 * rows // min(shape))
     design = replace(world, aspects=((size, 1.0),), snap=min(shape) if mix.snap else 0)
     drawn, others = sizes(config, stage.batch)
-    for name in SQUARE_ONLY & others.keys() if rows != columns else ():
-        drawn += others.pop(name)
+    if rows != columns:
+        spare = sum(others.pop(name, 0) for name in SQUARE_ONLY)
+        if (main := main_task(config)) == "draw":
+            drawn += spare
+        else:
+            others[main] += spare
     pixels = (columns * config.patch, rows * config.patch)
-    groups = tuple(draft_group(BY_NAME[name], config.seed, step, design, pieces, n, pixels, config.patch, reel) for name, n in others.items())
+    groups = tuple(
+        draft_group(BY_NAME[name], config.seed, step, design, pieces, n, pixels, config.patch, reel) for name, n in others.items()
+    )
     return Mixed(stream.draft(config.seed, step, design, mix, pieces, drawn) if drawn else [], together(groups, pieces.pad))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+    from sayso.training.config import TrainConfig
     from sayso.training.loop import Run
 
 CORE = 410  # everyday concepts of the world
@@ -50,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tasks",
         default=None,
         metavar="MENU",
-        help='what is trained: "draw" (default), "all", or shares such as draw=0.6,edit=0.2,ask=0.2',
+        help='what is trained: "all" (default; plans are written, read, changed and painted), "draw" (pictures from captions alone), '
+        "or shares such as paint=0.6,think=0.2,rethink=0.2",
     )
     parser.add_argument("--batch", type=int, default=None, help="pictures a step at 64 tokens (default: 128 on a CPU, 2048 on a GPU)")
     parser.add_argument("--seed", type=int, default=None, help="of weights, scenes and noise (default: 0)")
@@ -112,7 +114,7 @@ def shares(text: str) -> tuple[tuple[str, float], ...]:
         except ValueError:
             value = -1.0
         if not 0 < value <= 1000:
-            raise BadInput(f'--tasks "{part}" needs a share above 0; write for example draw=0.6,edit=0.2,ask=0.2')
+            raise BadInput(f'--tasks "{part}" needs a share above 0; write for example paint=0.6,think=0.2,rethink=0.2')
         out.append((name, value))
     return tuple(out)
 
@@ -126,39 +128,45 @@ def _make(folder: Path) -> None:
         raise CannotWrite(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
 
 
-def _begun(args: argparse.Namespace, device: torch.device) -> Run:
-    """The run in --out to go on with, or a new one of the options and the device's defaults."""
-    from sayso.training import corpus, loop
-    from sayso.training.config import planned
-
-    gpu = device.type == "cuda"
+def _config(args: argparse.Namespace, gpu: bool) -> TrainConfig:
+    """A new run from the options and the device's defaults. Raises Unknown or BadInput."""
+    from sayso.errors import BadInput
+    from sayso.training.config import MENU, planned
 
     def default(value: int | None, on_cpu: int, on_gpu: int) -> int:
         return value if value is not None else on_gpu if gpu else on_cpu
+
+    config = planned(
+        depth=default(args.depth, 8, 12),
+        patch=default(args.patch, 8, 16),
+        core=default(args.core, 120, 0),
+        mix=args.mix or ("world" if gpu else "simple"),
+        pictures=default(args.pictures, 1_000_000, 9_000_000),
+        stages=args.stages or ("64,256" if gpu else "64"),
+        batch=default(args.batch, 128, 2048),
+        seed=args.seed or 0,
+        aspects=True,
+    )
+    config = replace(config, tasks=shares(args.tasks or MENU), reel=(400, 240) if gpu else config.reel)
+    if (least := min(stage.batch for stage in config.stages)) < 2 * len(config.tasks):
+        raise BadInput(f"a step of {least} pictures is too small for {len(config.tasks)} tasks; choose a larger --batch or fewer --tasks")
+    return config
+
+
+def _begun(args: argparse.Namespace, device: torch.device) -> Run:
+    """The run in --out to go on with, or a new one."""
+    from sayso.training import corpus, loop
 
     if args.resume:
         current = loop.resume(args.out, device)
         if args.pictures is not None:
             current.config = replace(current.config, pictures=args.pictures)
-    else:
-        config = planned(
-            depth=default(args.depth, 8, 12),
-            patch=default(args.patch, 8, 16),
-            core=default(args.core, 120, 0),
-            mix=args.mix or ("world" if gpu else "simple"),
-            pictures=default(args.pictures, 1_000_000, 9_000_000),
-            stages=args.stages or ("64,256" if gpu else "64"),
-            batch=default(args.batch, 128, 2048),
-            seed=args.seed or 0,
-            aspects=True,
-        )
-        if args.tasks is not None:
-            config = replace(config, tasks=shares(args.tasks), reel=(400, 240) if gpu else config.reel)
-        if args.start is not None:
-            current = loop.begin_from(args.out, config, args.start, device)
-        else:
-            current = loop.begin(args.out, config, corpus.learn(config.vocab), device)
-    return current
+        return current
+    config = _config(args, device.type == "cuda")
+    _make(args.out)
+    if args.start is not None:
+        return loop.begin_from(args.out, config, args.start, device)
+    return loop.begin(args.out, config, corpus.learn(config.vocab), device)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -173,7 +181,6 @@ def run(args: argparse.Namespace) -> int:
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise CannotDo("there is no GPU for --device cuda; use --device cpu")
-    _make(args.out)
     current = _begun(args, device)
     _introduce(current)
     sprite = 64 if current.config.patch * 8 <= 64 and len(current.config.stages) == 1 else 128

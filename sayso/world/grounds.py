@@ -2,7 +2,7 @@
 
 A model that is told this has nothing left to guess about where things go; its own plan tells it (GLIGEN, Li et al. 2023, grounds
 a diffusion model in boxes in the same spirit, through attention instead of patch by patch). Things are items and single
-characters of lettering. A patch is told of the THINGS ones that cover most of it, the uppermost first.
+characters of lettering. A patch is told of the THINGS ones that cover most of it (of equals, those above), the uppermost first.
 
 Axes: B plans, T patches, K = THINGS, F = len of a thing's measures, G = len of the measures of what lies behind.
 """
@@ -131,7 +131,7 @@ def _of_scene(
     high = np.minimum(y + half, cy + down) - np.maximum(y - half, cy - down)
     cover = np.where((wide > 1e-6) & (high > 1e-6), wide * high, 0.0)
     # The K that cover most, then the uppermost first; things that do not reach into the patch count as beneath all.
-    most = np.argsort(-cover, axis=0, kind="stable")[:K]
+    most = N - 1 - np.argsort(-cover[::-1], axis=0, kind="stable")[:K]
     reach = np.take_along_axis(cover, most, 0) > 0
     most = np.where(reach, most, -1)
     most = -np.sort(-most, axis=0)

@@ -1,4 +1,4 @@
-"""Where a picture may change: masks as boxes, as arrays, and as pictures that a model can look at."""
+"""Where a picture may change: masks as boxes, as arrays, and as marks that a model can read."""
 
 from __future__ import annotations
 
@@ -35,16 +35,6 @@ def brushed(boxes: Sequence[Box], width: int, height: int, rng: random.Random) -
         rx, ry = (x1 - x0) / math.sqrt(2) + grow, (y1 - y0) / math.sqrt(2) + grow
         mask |= ((x - (x0 + x1) / 2) / rx) ** 2 + ((y - (y0 + y1) / 2) / ry) ** 2 <= 1
     return mask
-
-
-def border(kept: Box, width: int, height: int) -> np.ndarray:
-    """bool [H, W]: True outside the box, as for drawing more around a picture."""
-    return ~of_boxes((kept,), width, height, 0.0)
-
-
-def picture(mask: np.ndarray) -> np.ndarray:
-    """bool [H, W] → uint8 [H, W, 4]: opaque white where the picture may change, transparent elsewhere."""
-    return np.where(mask[..., None], np.uint8(255), np.uint8(0)).repeat(4, axis=-1)
 
 
 def area_words(mask: np.ndarray) -> str:
