@@ -29,9 +29,18 @@ def test_the_whole_command(sayso: Sayso, tmp_path: Path) -> None:
     for row in run["rows"]:
         assert set(row["seconds"]) == {"ours", "plain", "diffusers"} and all(value > 0 for value in row["seconds"].values())
         assert all(value < 1e-5 for value in row["apart"].values()), row
+    assert "case 1 of 5" in ran.err and "case 5 of 5: polish" in ran.err and "s left" in ran.err
     text = page.read_text()
     assert "kept" in text and text.rstrip().endswith("after") and "old" not in text and "polish, oblong" in text
     assert text.count(bench.BEGIN) == 1 and "--size tiny --random-weights --against both" in text
+
+
+def test_weights_that_are_smaller_and_visit(sayso: Sayso) -> None:
+    ran = sayso("bench", "hidream", "--random-weights", "--size", "tiny", "--rounds", "1", "--dtype", "bfloat16", "--bits", "int8",
+                "--offload", "blocks", "--case", "(Dev)", "--json")
+    assert ran.code == 0, ran.err
+    (run,) = json.loads(ran.out)
+    assert run["dtype"] == "bfloat16, ours in int8, our blocks visiting" and 0 < run["rows"][0]["apart"]["diffusers"] < 0.1
 
 
 def test_ratios_and_pages() -> None:
@@ -82,6 +91,7 @@ def replace_case(case: speed.Case, **change: Any) -> speed.Case:
         (("--weights", "nowhere"), "not a folder"),
         (("--random-weights", "--compile", "--dtype", "float32"), "bfloat16"),
         (("--random-weights", "--bits", "int8", "--against", "plain"), "slow twin"),
+        (("--random-weights", "--dtype", "bfloat16", "--compile", "--offload", "blocks"), "one place"),
     ],
 )
 def test_what_cannot_be_measured(sayso: Sayso, words: tuple[str, ...], says: str) -> None:

@@ -186,6 +186,14 @@ def test_a_lora_is_of_one_request(loaded: Loaded, tmp_path: Path) -> None:
     assert np.abs(run(loras=f"{path}:0.5,{path}:0.5").astype(int) - with_it).max() <= 1
 
 
+def test_weights_that_are_not_numbers_give_no_picture(loaded: Loaded, tmp_path: Path) -> None:
+    made, name = loaded("hidream-i1-dev"), "single_stream_blocks.0.block.attn1.to_q"
+    save_file({f"{name}.lora_A.weight": torch.full((2, 32), float("nan")), f"{name}.lora_B.weight": torch.ones(32, 2)}, tmp_path / "n.safetensors")
+    with pytest.raises(BadWeights, match="not finite"):
+        drew(made.respond(ask(width=128, height=128, steps=1, options={"loras": [str(tmp_path / "n.safetensors")]})))
+    assert drew(made.respond(ask(width=128, height=128, steps=1)))[0].shape == (128, 128, 4)  # the LoRA is off again
+
+
 def test_a_lora_of_another_model_is_refused(loaded: Loaded, tmp_path: Path) -> None:
     for tensors, says in (
         ({"unet.mid.lora_A.weight": torch.zeros(1, 2)}, "does not have"),
@@ -243,15 +251,19 @@ def test_offload_changes_nothing(folder: Path, loaded: Loaded, offload: str) -> 
 @torch.no_grad()
 def test_visiting_blocks_go_home() -> None:
     model = random_model(SparseSpec.from_config(CONFIG))
-    visitors = placing.Visitors((*model.double_blocks, *model.single_blocks), torch.device("cpu"))
-    homes = [[host.data_ptr() for _, host in held] for held in visitors.home]
-    away: list[bool] = []
-    model.single_blocks[0].experts.register_forward_hook(lambda m, a, out: away.append(
-        next(model.single_blocks[0].parameters()).data_ptr() != homes[1][0]))
+    homes = {name: p.data_ptr() for name, p in model.named_parameters()}
+    away: list[set[str]] = []
+
+    def look(*_: object) -> None:
+        away.append({name.split(".")[0] for name, p in model.named_parameters() if p.data_ptr() != homes[name]})
+
+    model.single_blocks[0].experts.register_forward_hook(look)
+    model.before.heads[0].register_forward_hook(look)
+    placing.place(model, placing.Placing(None, "blocks"), torch.device("cpu"))
     x = Words(torch.randn(1, 3, 24), torch.randn(2, 1, 3, 32), torch.randn(1, 36))
     model(torch.randn(1, 16, 4, 4), torch.tensor([3.0]), *x, 64)
-    assert away == [True] and visitors.arrived == {}
-    assert [[t.data_ptr() for t, _ in held] for held in visitors.home] == homes
+    assert away == [{"before"}, {"single_blocks"}]
+    assert {name: p.data_ptr() for name, p in model.named_parameters()} == homes
 
 
 @pytest.mark.parametrize(("bits", "off"), [("int8", 4.0), ("fp8", 12.0), ("int4", 30.0)])

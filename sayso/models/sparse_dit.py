@@ -15,7 +15,7 @@ D head width, C model width, E experts, F hidden width, S steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -202,7 +202,7 @@ def normed(x: Tensor) -> Tensor:
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Normalised x [B, ·, C] with shift and scale [B, 1, C]."""
-    return torch.addcmul(shift, x, 1 + scale)
+    return x * (1 + scale) + shift
 
 
 def gated(x: Tensor) -> Tensor:
@@ -211,13 +211,15 @@ def gated(x: Tensor) -> Tensor:
     return F.silu(gate) * linear
 
 
+def speeds(device: torch.device) -> Tensor:
+    """Radians a timestep of each wave [WAVES / 2], by float32's own exponential: timesteps reach a thousand, so the last bit shows."""
+    half = WAVES // 2
+    return torch.exp(-math.log(THETA) * torch.arange(half, dtype=torch.float32, device=device) / half)
+
+
 def waves(t: Tensor, dtype: torch.dtype) -> Tensor:
     """Timesteps […] on the scale 0…1000 → […, WAVES]: cosines, then sines."""
-    half = WAVES // 2
-    powers = torch.arange(half, device=t.device, dtype=torch.float32) * -math.log(THETA) / half
-    speeds = powers.double().exp().float()  # rounded once, since angles reach a thousand radians
-    angles = t.float()[..., None] * speeds
-    angles = angles.double()
+    angles = t.float()[..., None] * speeds(t.device)
     return torch.cat((angles.cos(), angles.sin()), dim=-1).to(dtype)
 
 
@@ -358,6 +360,8 @@ class SingleBlock(nn.Module):
 
 # Model
 
+Call = Callable[..., Any]  # a block, then what it is called with
+
 
 class Before(nn.Module):
     """What is computed once for a request. Its weights (6 GB of the released models) may leave the device afterwards."""
@@ -399,9 +403,10 @@ class SparseDiT(nn.Module):
         self.single_blocks = nn.ModuleList(SingleBlock(spec) for _ in range(spec.single))
         self.patch_out = nn.Linear(spec.width, spec.patch_width)
 
-    def step(self, tokens: Tensor, m: Tensor, captions: Captions, place: Layout) -> Tensor:
+    def step(self, tokens: Tensor, m: Tensor, captions: Captions, place: Layout, double: Call = DoubleBlock.__call__,
+             single: Call = SingleBlock.__call__) -> Tensor:
         """Patches [B, tokens, patch² · c], those of a source after the picture's, and one row of the tables [B, M] → velocities
-        [B, wanted, patch² · c].
+        [B, wanted, patch² · c]. `double`, `single`: how a block is called, for instance compiled.
 
         The checkpoints put out data − noise; the velocity of this house is noise − data.
         """
@@ -410,12 +415,12 @@ class SparseDiT(nn.Module):
             tokens = F.pad(tokens, (0, 0, 0, 1))  # the padding's token is a zero patch
         x, text = self.patch_in(tokens), captions.text
         for i, block in enumerate(self.double_blocks):
-            x, text = block(x, text, captions.context[i], m[:, at : at + 12 * c], place)
+            x, text = double(block, x, text, captions.context[i], m[:, at : at + 12 * c], place)
             at += 12 * c
         x = torch.cat((x, text), dim=1)  # [B, P + T, C]
         for i, block in enumerate(self.single_blocks):
             wanted = place.wanted if i == self.spec.single - 1 else None
-            x = block(x, captions.context[self.spec.double + i], m[:, at : at + 6 * c], place, wanted)
+            x = single(block, x, captions.context[self.spec.double + i], m[:, at : at + 6 * c], place, wanted)
             at += 6 * c
         shift, scale = m[:, None, at:].chunk(2, dim=-1)
         return -self.patch_out(modulate(normed(x), shift, scale))  # [B, wanted, patch² · c]

@@ -20,7 +20,7 @@ from sayso.models.sparse_dit import THETA, Attention, DoubleBlock, Experts, Sing
 def experts(module: Experts, x: Tensor) -> Tensor:
     """[B, ·, C] → the same: each expert in turn on the tokens that chose it."""
     flat = x.reshape(-1, x.shape[-1])
-    best = module.gate(flat).float().softmax(dim=-1).topk(module.active, dim=-1)
+    best = module.gate(flat).softmax(dim=-1, dtype=torch.promote_types(x.dtype, torch.float32)).topk(module.active, dim=-1)
     out = module.shared(flat)
     for e in range(module.count):
         tokens, places = torch.where(best.indices == e)
@@ -37,8 +37,8 @@ def rotation(axes: tuple[int, int, int], ids: Tensor) -> Tensor:
 
 
 def turned(x: Tensor, matrices: Tensor) -> Tensor:
-    """x [B, tokens, H, D] with neighbouring dimensions turned together."""
-    pairs = x.float().unflatten(-1, (-1, 1, 2))
+    """x [B, tokens, H, D] with neighbouring dimensions turned together, in float32 or finer."""
+    pairs = x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(-1, (-1, 1, 2))
     return (matrices[:, None] * pairs).sum(dim=-1).flatten(-2).to(x.dtype)
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from sayso.engines import machine, quantise, stream
+from sayso.engines import machine, stream
 from sayso.engines.bagel import files, text
 from sayso.engines.bagel.engine import BagelEngine, Passes
 from sayso.engines.bagel.glue import Glue
 from sayso.engines.bagel.settings import LOAD_OPTIONS
 from sayso.engines.offload import Visiting
 from sayso.errors import BadInput, CannotDo, SaysoError, Unknown
+from sayso.models import lowbits
 from sayso.models.codecs.vae import Autoencoder
 from sayso.models.specs import AutoencoderSpec, UnifiedSpec
 from sayso.models.unified import UnifiedModel
@@ -33,7 +35,7 @@ class How:
 
     device: torch.device
     dtype: torch.dtype
-    quantise: str | None
+    quantise: lowbits.Kind | None
     offload: bool
     graph: bool
     compile: bool
@@ -51,7 +53,7 @@ def read_options(device: str | None, options: Mapping[str, object]) -> How:
         raise CannotDo("bagel runs on NVIDIA cards and on CPUs, not on mps; use cpu")
     place = torch.device(chosen)
     kind = _one_of("dtype", options.get("dtype", "auto"), ("auto", *DTYPES))
-    small = _one_of("quantise", options.get("quantise", "none"), ("none", *quantise.KINDS))
+    small = _one_of("quantise", options.get("quantise", "none"), ("none", *lowbits.KINDS))
     offload, graph, compiled = (_one_of(name, options.get(name, "off"), ("on", "off")) == "on" for name in ("offload", "graph", "compile"))
     if graph and place.type != "cuda":
         raise CannotDo("steps can be replayed from a graph on NVIDIA cards only; leave graph off")
@@ -59,7 +61,7 @@ def read_options(device: str | None, options: Mapping[str, object]) -> How:
         raise CannotDo("a graph needs its weights in one place; choose either graph or offload")
     if small == "fp8" and place.type == "cuda" and torch.cuda.get_device_capability(place) < (8, 9):
         raise CannotDo("this card does not multiply in FP8; choose quantise=int8")
-    return How(place, machine.quick_dtype(place) if kind == "auto" else DTYPES[kind], None if small == "none" else small, offload, graph,
+    return How(place, machine.quick_dtype(place) if kind == "auto" else DTYPES[kind], None if small == "none" else cast(lowbits.Kind, small), offload, graph,
                compiled)
 
 
@@ -76,7 +78,7 @@ def weight_bytes(spec: UnifiedSpec, autoencoder: AutoencoderSpec, dtype: torch.d
         model, coder = UnifiedModel(spec), Autoencoder(autoencoder)
     layers = rest = 0.0
     for name, tensor in model.named_parameters():
-        bits = quantise.BITS[small] if small and _smaller(name, tensor.shape) else 8.0 * dtype.itemsize
+        bits = lowbits.BITS[small] if small and _smaller(name, tensor.shape) else 8.0 * dtype.itemsize
         if name.startswith("layers."):
             layers += tensor.numel() * bits / 8
         else:
@@ -111,7 +113,7 @@ def check_memory(spec: UnifiedSpec, autoencoder: AutoencoderSpec, how: How) -> N
 
 def _smaller(name: str, shape: torch.Size) -> bool:
     """Whether quantisation applies: the linear layers of both experts; embeddings, heads and the eyes keep their type."""
-    return name.startswith("layers.") and name.endswith("_proj.weight") and quantise.fits(shape)
+    return name.startswith("layers.") and name.endswith("_proj.weight") and lowbits.fits(shape)
 
 
 def putter(model: nn.Module, how: How) -> Callable[[str, Tensor], None]:
@@ -126,7 +128,7 @@ def putter(model: nn.Module, how: How) -> Callable[[str, Tensor], None]:
             return
         assert how.quantise is not None
         linear = name.removesuffix(".weight")
-        quantise.swap(model, linear, how.quantise, tensor)
+        lowbits.swap(model, linear, how.quantise, tensor)
         if stays:
             model.get_submodule(linear).cpu()
 
@@ -138,7 +140,7 @@ def finish(model: UnifiedModel, coder: Autoencoder, words: text.Words, glue: Glu
     model.eval().requires_grad_(False)
     coder = coder.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     if how.offload:
-        model.layers = Visiting(model.layers, how.device)  # type: ignore[assignment]
+        model.layers = Visiting(model.layers, how.device)
     passes = Passes(how.graph, how.compile)
     return BagelEngine(model, coder, words, glue, how.dtype, passes, facts)
 

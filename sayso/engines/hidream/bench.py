@@ -15,6 +15,7 @@ from typing import Any
 from sayso.errors import BadInput, CannotDo, CannotWrite
 
 BEGIN, END = "<!-- hidream:begin -->", "<!-- hidream:end -->"
+ROUNDS = 5
 AGAINST = ("diffusers", "plain", "both", "nothing")
 
 
@@ -33,10 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dtype", choices=("float32", "bfloat16", "both"), default="both", help="default: both on a CPU, bfloat16 on a graphics card")
     add("--device", help="cpu or cuda; default: the best there is")
     add("--bits", choices=("fp8", "int8", "int4"), help="of our weights; default: those of --dtype")
+    add("--offload", choices=("none", "blocks"), default="none", help="blocks: our blocks' weights stay on the host and visit the device")
     add("--case", metavar="WORDS", help="only cases whose names hold these words")
-    add("--rounds", type=int, default=5, help="the best of so many counts; default 5")
+    add("--rounds", type=int, default=ROUNDS, help=f"the best of so many counts; default {ROUNDS}")
     add("--threads", type=int, help="of the CPU; default: all")
-    add("--compile", dest="compiled", action="store_true", help="compile our step whole, and record it as one graph on a graphics card")
+    add("--compile", dest="compiled", action="store_true", help="compile our blocks as well, and record the step as one graph on a graphics card")
     add("--write", metavar="FILE", type=Path, help="put the table between its marks in this file, which is made when it is not there")
     add("--json", action="store_true", help="print one JSON object instead of the table")
 
@@ -121,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             raise BadInput(f"--{name} {value} is out of range; choose {low} to {high}")
     import torch
 
-    from sayso.engines.hidream import speed
+    from sayso.engines.hidream import placing, speed
 
     chosen = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if chosen.startswith("cuda") and not torch.cuda.is_available():
@@ -137,10 +139,14 @@ def run(args: argparse.Namespace) -> int:
     against = {"both": ("diffusers", "plain"), "nothing": ()}.get(args.against, (args.against,))
     if args.bits and "plain" in against:
         raise CannotDo("the slow twin has no weights of few bits; leave --bits out or take --against diffusers")
-    runs = [speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights, args.bits)
-            for kind in kinds]
-    words = [f"--size {args.size} --random-weights" if args.weights is None else "--weights DIR", f"--against {args.against}",
-             *(["--compile"] if args.compiled else []), *([f"--bits {args.bits}"] if args.bits else [])]
+    if args.offload == "blocks" and args.compiled:
+        raise CannotDo("a compiled step needs its weights in one place; leave --compile or --offload out")
+    where = placing.Placing(args.bits, args.offload)
+    runs = [speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights, where,
+                      lambda words: print(words, file=sys.stderr, flush=True)) for kind in kinds]
+    words = [f"--size {args.size} --random-weights" if args.weights is None else "--weights DIR", f"--against {args.against}", *([f"--dtype {args.dtype}"] if args.dtype != "both" else []),
+             *(["--compile"] if args.compiled else []), *([f"--bits {args.bits}"] if args.bits else []),
+             *(["--offload blocks"] if args.offload == "blocks" else []), *([f"--rounds {args.rounds}"] if args.rounds != ROUNDS else [])]
     if args.write is not None:
         write(args.write, runs, f"sayso bench hidream {' '.join(words)}")
     print(json.dumps(runs) if args.json else "\n\n".join(table(one) for one in runs))

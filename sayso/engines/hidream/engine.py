@@ -7,6 +7,8 @@ guided picture already fills a graphics card. The start noise and the noise of t
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from sayso.engines.hidream.schedules import Schedule
 from sayso.engines.hidream.variants import Variant, no_libraries
 from sayso.errors import BadInput, BadWeights, CannotDo
 from sayso.models import flow, lowbits
-from sayso.models.sparse_dit import HIDREAM, SparseDiT
+from sayso.models.sparse_dit import HIDREAM, SparseDiT, SparseSpec
 from sayso.types import Ability, Ask, Drew, Engine, Event, Message, Picture, Preview, Said, Step, Text
 
 CHANNEL_PIXELS = 8  # pixels along a latent
@@ -56,7 +58,9 @@ class HiDreamEngine:
         self.square = self.side * 3 // 4 if variant.square else None
         self.max_tokens = 2 * ((self.square or self.side) // sizes.UNIT) ** 2 if variant.edits else spec.max_tokens
         self.wardrobe = weights.Wardrobe(parts.model, self._spare())
-        self.step, self.refining_step = (self._stepper(model) for model in (parts.model, parts.refiner or parts.model))
+        models = parts.model, parts.refiner or parts.model
+        self.step, self.refining_step = (loop.compiled(model) if parts.compiled else model.step for model in models)
+        self.begun: set[tuple[int, int]] = set()  # sizes whose steps have been compiled
 
     def _spare(self) -> torch.device:
         """Where weights that a LoRA changed wait: on the device when there is plenty of room, else on the host."""
@@ -65,19 +69,12 @@ class HiDreamEngine:
             return device
         return torch.device("cpu")
 
-    def _stepper(self, model: SparseDiT) -> loop.Step:
-        """The step, compiled whole and recorded as one graph when that was asked for."""
-        if not self.parts.compiled:
-            return model.step
-        compiled = torch.compile(model.step, fullgraph=True, dynamic=False)
-        return loop.Recorded(cast(loop.Step, compiled))
-
     @property
     def device(self) -> torch.device:
         return self.parts.model.patch_in.weight.device
 
     def respond(self, ask: Ask) -> Iterator[Event]:
-        """Raises CannotDo, BadInput or BadWeights (of a LoRA) before any work."""
+        """Raises CannotDo, BadInput or BadWeights (of a LoRA) before any work; BadWeights after it where no picture came out."""
         wanted = request.read(ask, self.variant, self.side, self.max_tokens)
         if wanted.loras and placing.is_low(self.parts.model):
             raise CannotDo("a LoRA cannot be merged into weights of few bits; load the model in bf16, or name the LoRA when loading it")
@@ -111,6 +108,8 @@ class HiDreamEngine:
             yield Step(index * plan.steps + step, wanted.count * plan.steps)
             if step < plan.steps and step * PREVIEWS % plan.steps < PREVIEWS:
                 yield Preview(index, Picture(self._finished(F.avg_pool2d(x, 2), wanted)))
+        if not z.isfinite().all():
+            raise BadWeights(f"the weights of {self.name} gave no picture but numbers that are not finite; fetch them, or the LoRA, again")
         origin: dict[str, object] = {"engine": self.name, "weights": self.sha, "seed": seed, "steps": wanted.steps,
                                      "guidance": wanted.guidance}
         yield Drew(index, Picture(self._finished(z, wanted), origin), seed)
@@ -165,6 +164,9 @@ class HiDreamEngine:
     def _remarks(self, wanted: request.Request) -> Iterator[Said]:
         if (tokens := self.parts.encoders.longest(wanted.prompt)) > TOKENS:
             yield Said(f"the prompt has {tokens} pieces and this model reads {TOKENS}; its end is not taken in")
+        if self.parts.compiled and wanted.drawn not in self.begun:
+            self.begun.add(wanted.drawn)
+            yield Said(f"the first step at {wanted.drawn[0]}x{wanted.drawn[1]} takes longer, because it is compiled")
         if wanted.drawn != wanted.size:
             what = "edited" if self.variant.edits else "drawn"
             yield Said(f"the picture is {what} at {wanted.drawn[0]}x{wanted.drawn[1]}, which this model was made for, and brought to "
@@ -254,6 +256,22 @@ def _placing(device: torch.device, bits: str | None, offload: str | None) -> pla
     return placing.Placing(chosen.bits, offload or chosen.offload)
 
 
+def _compiles(wanted: bool | None, place: torch.device, where: placing.Placing, kind: torch.dtype, spec: SparseSpec) -> bool:
+    """Whether steps are compiled: where it was asked for, and unasked where that is sooner paid back than one picture is drawn. Raises
+    CannotDo."""
+    compiler = os.environ.get("CXX", "g++")
+    obstacles = {
+        "its weights in one place; leave offload=blocks out": where.offload == "blocks",
+        "dtype=bfloat16, which the compiled product of the experts is for": kind != torch.bfloat16,
+        f'a C++ compiler on a CPU, and there is no "{compiler}"; install one or name it in CXX':
+            place.type == "cpu" and shutil.which(compiler) is None,
+    }
+    obstacle = next((words for words, there in obstacles.items() if there), None)
+    if wanted and obstacle:
+        raise CannotDo(f"a compiled step needs {obstacle}, or leave compile out")
+    return obstacle is None and (place.type == "cuda" or spec.width == HIDREAM.width if wanted is None else wanted)
+
+
 def _model(path: Path, where: placing.Placing, device: torch.device, dtype: torch.dtype, loras: Loras) -> SparseDiT:
     """A transformer, filled, with the LoRAs that stay merged, in its places."""
     straight = where.bits is None and where.offload != "blocks"
@@ -272,7 +290,7 @@ def load(folder: Path, device: str | None = None, *, variant: str = "hidream-i1-
 
     `llama`: folder of Llama 3.1 8B Instruct. `refiner`: folder or file of the weights that polish edits. `loras`: merged for good.
     `bits`: bf16, fp8, int8 or int4; `offload`: none, text or blocks; both are chosen by free memory when left out. `compiled`: the
-    step is compiled and recorded, by default on graphics cards. `dtype`: float32 or bfloat16. `tell` hears what is being loaded.
+    step is compiled, and recorded on graphics cards; by default there, and for weights of the released size in bfloat16. `dtype`: float32 or bfloat16. `tell` hears what is being loaded.
     Raises BadWeights, BadInput or CannotDo.
     """
     row = variants.named(variant)
@@ -283,11 +301,13 @@ def load(folder: Path, device: str | None = None, *, variant: str = "hidream-i1-
     path = folder if folder.is_file() else _transformer(folder)
     rest = components or (folder.parent if folder.is_file() else folder)
     lora = None if folder.is_file() else _lora(folder, row)
-    weights.check(weights.found(path), weights.read_spec(path), path)  # before anything is loaded
+    spec = weights.read_spec(path)
+    weights.check(weights.found(path), spec, path)  # before anything is loaded
     place, where = _device(device), _placing(_device(device), bits, offload)
     kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(dtype or str(machine.quick_dtype(place)).removeprefix("torch."))
     if kind is None:
         raise BadInput(f'dtype "{dtype}" is unknown; choose float32 or bfloat16')
+    quick = _compiles(compiled, place, where, kind, spec)
     if lora is not None and where.bits is not None:
         raise CannotDo(f"{lora} cannot be put on and off weights of few bits; load E1 in bf16 or take hidream-e1.1")
     tell("text encoders")
@@ -298,5 +318,4 @@ def load(folder: Path, device: str | None = None, *, variant: str = "hidream-i1-
     second = None if refiner is None else _model(_transformer(refiner) if refiner.is_dir() else refiner, where, place, kind, ())
     if second is not None and second.spec.width != model.spec.width:
         raise BadWeights(f"{refiner} is of another size than {folder}; a refiner must be HiDream-I1")
-    quick = (place.type == "cuda" and where.offload != "blocks") if compiled is None else compiled
     return HiDreamEngine(row, Parts(model, encoders, autoencoder, second, lora, quick), _fingerprint(path), describer)

@@ -8,6 +8,7 @@ Axes: B pictures, R rows = B × branches of guidance, c channels, H W latents.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,8 +18,9 @@ from torch import Tensor
 from sayso.engines.hidream.encoders import Words, joined
 from sayso.engines.hidream.schedules import Schedule
 from sayso.models import flow
-from sayso.models.sparse_dit import Captions, Layout, SparseDiT, layout, patchify, unpatchify
+from sayso.models.sparse_dit import Call, Captions, DoubleBlock, Layout, SingleBlock, SparseDiT, layout, patchify, unpatchify
 
+SHAPES = 64  # sets of shapes that a kind of block is compiled for; what comes after them runs as it is written
 GRAPHS = 6  # recordings that are kept, the oldest goes first; each holds its own memory
 Step = Callable[[Tensor, Tensor, Captions, Layout], Tensor]  # `SparseDiT.step`, perhaps compiled or recorded
 
@@ -73,6 +75,21 @@ class Recorded:
         with torch.cuda.graph(graph):
             out = self.step(tokens, m, Captions(text, context), still)
         return graph, list(given), inputs, out
+
+
+@functools.cache
+def _compiled_blocks() -> tuple[Call, Call]:
+    """A block of each kind, compiled for each set of shapes on first use and shared by all layers, models and requests."""
+    compiler: Any = torch.compile  # whose stubs lack the limit
+    how = {"dynamic": False, "recompile_limit": SHAPES}
+    return compiler(DoubleBlock.forward, **how), compiler(SingleBlock.forward, **how)
+
+
+def compiled(model: SparseDiT) -> Step:
+    """The model's step with compiled blocks, replayed from a graph where the device can. Block by block, since all of a kind are one
+    piece of code: the whole step at once is no faster and takes as many times longer to compile as there are blocks."""
+    double, single = _compiled_blocks()
+    return Recorded(functools.partial(model.step, double=double, single=single))
 
 
 @contextlib.contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sayso.engines.offload import Visiting, visit_alone
 from sayso.models import lowbits
 from sayso.models.sparse_dit import SparseDiT
 
@@ -62,75 +62,18 @@ def is_low(model: SparseDiT) -> bool:
     return any(isinstance(module, lowbits.LowBits) for module in model.modules())
 
 
-class Visitors:
-    """Blocks whose weights stay on the host and visit the device in turn; the next one is copied while one computes.
-
-    Blocks are called in the order given, and after the last comes the first again.
-    """
-
-    def __init__(self, blocks: Iterable[nn.Module], device: torch.device):
-        self.device = device
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self.blocks = list(blocks)
-        self.home: list[list[tuple[Tensor, Tensor]]] = []
-        self.arrived: dict[int, Any] = {}
-        for i, block in enumerate(self.blocks):
-            held = []
-            for tensor in (*block.parameters(), *block.buffers()):
-                tensor.data = tensor.data.cpu().pin_memory() if self.stream is not None else tensor.data.cpu()
-                held.append((tensor, tensor.data))
-            self.home.append(held)
-            block.register_forward_pre_hook(self._entering(i))
-            block.register_forward_hook(self._leaving(i))
-
-    def _fetch(self, i: int) -> None:
-        if i in self.arrived:
-            return
-        if self.stream is None:
-            for tensor, host in self.home[i]:
-                tensor.data = host.to(self.device, copy=True)
-            self.arrived[i] = None
-            return
-        with torch.cuda.stream(self.stream):
-            for tensor, host in self.home[i]:
-                tensor.data = host.to(self.device, non_blocking=True)
-            self.arrived[i] = torch.cuda.Event()
-            self.arrived[i].record(self.stream)
-
-    def _entering(self, i: int) -> Any:
-        def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
-            self._fetch(i)
-            if self.stream is not None:
-                now = torch.cuda.current_stream(self.device)
-                now.wait_event(self.arrived[i])
-                for tensor, _ in self.home[i]:
-                    tensor.data.record_stream(now)
-                self._fetch((i + 1) % len(self.blocks))
-
-        return enter
-
-    def _leaving(self, i: int) -> Any:
-        def leave(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            del self.arrived[i]
-            for tensor, host in self.home[i]:
-                tensor.data = host
-
-        return leave
-
-
 def place(model: SparseDiT, placing: Placing, device: torch.device) -> None:
     """Brings a model to its places; its `before` visits the device once a request unless everything stays there."""
     if placing.bits is not None:
         lowbits.convert(model, heavy(model), placing.bits, torch.device("cpu") if placing.offload == "blocks" else device)
-    blocks = (*model.double_blocks, *model.single_blocks)
     if placing.offload == "blocks":
-        Visitors(blocks, device)
+        model.double_blocks, model.single_blocks = Visiting(model.double_blocks, device), Visiting(model.single_blocks, device)
     else:
-        for block in blocks:
-            block.to(device)
+        model.double_blocks.to(device)
+        model.single_blocks.to(device)
     model.patch_in.to(device)
     model.patch_out.to(device)
     if placing.offload == "none":
         model.before.to(device)
     else:
-        Visitors([model.before], device)
+        visit_alone(model.before, device)

@@ -19,7 +19,8 @@ LOAD_OPTIONS = {
     "dtype": "bfloat16 or float32; default: what the device multiplies quickly",
     "quantise": "bf16, fp8, int8 or int4; default: by free memory",
     "offload": "none, text (readers leave before the loop) or blocks (weights visit the card); default: by free memory",
-    "compile": "on or off: the step is compiled whole and replayed as one graph; default: on for graphics cards",
+    "compile": "on or off: blocks are compiled at the first step of a size, and on graphics cards the step is replayed as one graph; "
+    "default: on for graphics cards, and for released weights in bfloat16 on a CPU with a C++ compiler",
     "llama": "folder of Llama 3.1 8B Instruct; default: beside the model, or SAYSO_LLAMA",
     "components": "folder of the readers and the autoencoder, when --weights is a single file of the transformer",
     "refiner": "folder or file of the weights that polish an edit",

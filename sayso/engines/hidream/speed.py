@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from torch import Tensor
 from sayso.engines.hidream import loop, placing, schedules, weights
 from sayso.engines.hidream.encoders import Words
 from sayso.errors import BadInput, CannotDo
-from sayso.models import lowbits, sparse_names, sparse_plain
+from sayso.models import sparse_names, sparse_plain
 from sayso.models.sparse_dit import HIDREAM, SparseDiT, SparseSpec, padding
 
 TINY = SparseSpec(channels=16, patch=2, double=1, single=1, heads=2, head_width=32, t5_width=32, llama_width=32, pooled_width=32, experts=4,
@@ -180,7 +180,7 @@ def measure(model: SparseDiT, case: Case, words: int, against: tuple[str, ...], 
 
     runs: dict[str, Callable[[], Any]] = {"ours": lambda: loop.predicted(model.step, model, ready, given.z, 2)}
     if compiled:
-        step = loop.Recorded(cast(loop.Step, torch.compile(model.step, fullgraph=True, dynamic=False)))
+        step = loop.compiled(model)
         runs["compiled"] = lambda: loop.predicted(step, model, ready, given.z, 2)
     if "plain" in against:
         runs["plain"] = lambda: sparse_plain.velocity(model, whole, *rest, case.max_tokens)[..., : given.z.shape[3]]
@@ -197,9 +197,9 @@ def measure(model: SparseDiT, case: Case, words: int, against: tuple[str, ...], 
 
 
 def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str, ...], compiled: bool, rounds: int, only: str | None,
-        path: Path | None, bits: lowbits.Kind | None = None) -> dict[str, Any]:
+        path: Path | None, where: placing.Placing, tell: Callable[[str], Any] = lambda words: None) -> dict[str, Any]:
     """All cases of a size. `path`: a transformer to measure instead of random weights; `only`: cases whose names hold this;
-    `bits`: of our weights.
+    `where`: how our weights are stored. `tell` hears which case begins and how long the rest will take.
 
     Raises BadInput when no case is left, BadWeights or CannotDo.
     """
@@ -209,10 +209,14 @@ def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str,
         raise BadInput(f'no case holds "{only}"; the cases are: ' + "; ".join(case.name for case in cases(model.spec)))
     other = theirs(model) if "diffusers" in against else None
     parameters = sum(p.numel() for p in model.parameters())
-    if bits is not None:
-        lowbits.convert(model, placing.heavy(model), bits, device)
-    rows = [measure(model, case, WORDS[size], against, compiled, rounds, other) for case in chosen]
-    return {"size": size, "parameters": parameters, "dtype": str(dtype).removeprefix("torch.") + (f", ours in {bits}" if bits else ""),
+    placing.place(model, where, device)
+    work, rows, begun = [tera(model.spec, case, WORDS[size]) for case in chosen], [], time.perf_counter()
+    for i, case in enumerate(chosen):
+        left = (time.perf_counter() - begun) / sum(work[:i]) * sum(work[i:]) if i else 0.0
+        tell(f"{str(dtype).removeprefix('torch.')}, case {i + 1} of {len(chosen)}: {case.name}" + (f"; about {left:.0f} s left" if i else ""))
+        rows.append(measure(model, case, WORDS[size], against, compiled, rounds, other))
+    return {"size": size, "parameters": parameters, "dtype": str(dtype).removeprefix("torch.") + (f", ours in {where.bits}" if where.bits else "")
+            + (", our blocks visiting" if where.offload == "blocks" else ""),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU", "threads": torch.get_num_threads(),
             "compiled": compiled, "torch": torch.__version__, "words": WORDS[size],
             "memory": torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None, "rows": rows}
