@@ -28,7 +28,7 @@ say() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 tasks=paint=0.5,look=0.04,think=0.14,think\ look=0.04,rethink=0.08,remask=0.04,combine=0.04,read=0.12,answer=0.08,compare=0.04
 
 say '1/5  train a toy that thinks in plans, depth 4 on 12 concepts, for a few seconds'
-sayso train --out "$out/run" --device cpu --depth 4 --core 12 --tasks "$tasks" --batch 64 --pictures 4096 --workers 1 --no-compile \
+sayso train --out "$out/run" --device cpu --depth 4 --core 12 --tasks "$tasks" --batch 32 --pictures 4096 --workers 1 --no-compile \
     --minutes 0.1
 say '2/5  the rest of its 4,096 pictures, from the state on disk'
 sayso train --out "$out/run" --device cpu --resume --workers 1 --no-compile
