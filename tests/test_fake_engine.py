@@ -121,12 +121,25 @@ def test_backgrounds() -> None:
     assert tuple(pixels(background="红色")[0, 0]) == (0xE0, 0x24, 0x24, 255)
 
 
-@pytest.mark.parametrize(("change", "error"), [
-    ({"mask": np.ones((96, 64), dtype=bool)}, CannotDo), ({"messages": PAINT, "mask": np.ones((9, 9), dtype=bool)}, CannotDo),
-    ({"options": {"speed": 1}}, BadInput), ({"options": {"pause": -1}}, BadInput), ({"options": {"pause": True}}, BadInput), ({"options": {"plan": "fox"}}, BadInput), ({"options": {"plan": 3}}, BadInput),
-    ({"messages": ()}, BadInput), ({"messages": (Message("user", (Text("  "),)),)}, BadInput), ({"style": "oil"}, Unknown),
-    ({"background": "ultra"}, Unknown), ({"steps": 0}, BadInput), ({"count": 0}, BadInput), ({"seed": -1}, BadInput),
-])
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"mask": np.ones((96, 64), dtype=bool)}, CannotDo),
+        ({"messages": PAINT, "mask": np.ones((9, 9), dtype=bool)}, CannotDo),
+        ({"options": {"speed": 1}}, BadInput),
+        ({"options": {"pause": -1}}, BadInput),
+        ({"options": {"pause": True}}, BadInput),
+        ({"options": {"plan": "fox"}}, BadInput),
+        ({"options": {"plan": 3}}, BadInput),
+        ({"messages": ()}, BadInput),
+        ({"messages": (Message("user", (Text("  "),)),)}, BadInput),
+        ({"style": "oil"}, Unknown),
+        ({"background": "ultra"}, Unknown),
+        ({"steps": 0}, BadInput),
+        ({"count": 0}, BadInput),
+        ({"seed": -1}, BadInput),
+    ],
+)
 def test_refusals_come_before_any_work(change: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error):
         fake.load().respond(replace(FOX, **change))  # type: ignore[arg-type]

@@ -188,7 +188,9 @@ def test_a_lora_is_of_one_request(loaded: Loaded, tmp_path: Path) -> None:
 
 def test_weights_that_are_not_numbers_give_no_picture(loaded: Loaded, tmp_path: Path) -> None:
     made, name = loaded("hidream-i1-dev"), "single_stream_blocks.0.block.attn1.to_q"
-    save_file({f"{name}.lora_A.weight": torch.full((2, 32), float("nan")), f"{name}.lora_B.weight": torch.ones(32, 2)}, tmp_path / "n.safetensors")
+    save_file(
+        {f"{name}.lora_A.weight": torch.full((2, 32), float("nan")), f"{name}.lora_B.weight": torch.ones(32, 2)}, tmp_path / "n.safetensors"
+    )
     with pytest.raises(BadWeights, match="not finite"):
         drew(made.respond(ask(width=128, height=128, steps=1, options={"loras": [str(tmp_path / "n.safetensors")]})))
     assert drew(made.respond(ask(width=128, height=128, steps=1)))[0].shape == (128, 128, 4)  # the LoRA is off again

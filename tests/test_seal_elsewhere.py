@@ -33,7 +33,9 @@ def sealer(tmp_path_factory: pytest.TempPathFactory) -> Sealer:
 def state(data: bytes, root: bytes | None = None, store: bytes | None = None) -> str:
     """What c2pa's reader says of a file, with nothing set but a root to trust."""
     trust = {} if root is None else {"trust": {"user_anchors": root.decode(), "trust_config": USAGES}}
-    with c2pa.Reader(formats.sniff(data), io.BytesIO(data), manifest_data=store, context=c2pa.Context.from_dict({"version": 1} | trust)) as read:
+    with c2pa.Reader(
+        formats.sniff(data), io.BytesIO(data), manifest_data=store, context=c2pa.Context.from_dict({"version": 1} | trust)
+    ) as read:
         return str(read.get_validation_state())
 
 

@@ -86,7 +86,9 @@ def test_the_bench_measures_a_real_server(tmp_path: Path, monkeypatch: pytest.Mo
     assert "round 2 of 2" in progress and "s left" in progress
 
 
-@pytest.mark.parametrize("change", [{"clients": "one"}, {"clients": "0"}, {"size": "big"}, {"rounds": 0}, {"pictures": 0}, {"streams": 201}])
+@pytest.mark.parametrize(
+    "change", [{"clients": "one"}, {"clients": "0"}, {"size": "big"}, {"rounds": 0}, {"pictures": 0}, {"streams": 201}]
+)
 def test_bench_options_that_are_none(change: dict[str, object]) -> None:
     with pytest.raises(BadInput):
         bench.checked(options(**change))

@@ -69,7 +69,9 @@ def test_the_gallery_is_sifted_by_the_query(page: Page) -> None:
 
     newest, *rest = ids()
     assert newest == edited and len(rest) == 3
-    assert ids(style="line") == [rest[0], rest[2]] == ids(style="line", engine="fake", action="created") and ids(action="edited") == [edited]
+    assert ids(style="line") == [rest[0], rest[2]] == ids(style="line", engine="fake", action="created") and ids(action="edited") == [
+        edited
+    ]
     first = page("GET", "/pictures", params={"style": "line", "limit": 1})
     assert page("GET", "/pictures", params={"style": "line", "limit": 1, "cursor": first["next"]})["data"][0]["id"] == rest[2]
     at = page("GET", f"/pictures/{rest[0]}")["created_at"]

@@ -91,7 +91,9 @@ def test_any_id_in_any_shape_is_read_again(value: int, height: int, width: int) 
     assert read is not None and read.value == value
 
 
-@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.floats(-255, 255, width=32)), st.integers(1, 4))
+@given(
+    hnp.arrays(np.float32, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.floats(-255, 255, width=32)), st.integers(1, 4)
+)
 def test_the_mean_over_a_window_equals_the_slow_twin(plane: np.ndarray, radius: int) -> None:
     assert np.allclose(watermark._box(plane, radius), watermark._box_plainly(plane, radius), atol=1e-3)
 

@@ -100,7 +100,9 @@ def sentences(found: Report) -> list[str]:
     out.append(f"Marks that passed their own test: {found.sure} of {sum(map(len, found.added.values()))}.")
     out.append(f"ms of CPU time that sealing takes beyond the plain PNG, medians: {_each(found.seal, np.median, '.0f')}.")
     kilobytes = {kind: [one / 1000 for one in values] for kind, values in found.added.items()}
-    out.append(f"kB that sealing adds to the plain PNG, medians: {_each(kilobytes, np.median, '.1f')}; at most: {_each(kilobytes, max, '.1f')}.")
+    out.append(
+        f"kB that sealing adds to the plain PNG, medians: {_each(kilobytes, np.median, '.1f')}; at most: {_each(kilobytes, max, '.1f')}."
+    )
     if found.pocket:
         draw, seal, added = (np.array([one[name] for one in found.pocket]) for name in ("draw", "seal", "added"))
         out.append(f"Pictures of the bundled model at 256²: {len(found.pocket)}; CPU time of sealing by that of drawing, median: "

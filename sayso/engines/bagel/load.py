@@ -61,8 +61,14 @@ def read_options(device: str | None, options: Mapping[str, object]) -> How:
         raise CannotDo("a graph needs its weights in one place; choose either graph or offload")
     if small == "fp8" and place.type == "cuda" and torch.cuda.get_device_capability(place) < (8, 9):
         raise CannotDo("this card does not multiply in FP8; choose quantise=int8")
-    return How(place, machine.quick_dtype(place) if kind == "auto" else DTYPES[kind], None if small == "none" else cast(lowbits.Kind, small), offload, graph,
-               compiled)
+    return How(
+        place,
+        machine.quick_dtype(place) if kind == "auto" else DTYPES[kind],
+        None if small == "none" else cast(lowbits.Kind, small),
+        offload,
+        graph,
+        compiled,
+    )
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:

@@ -38,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--case", metavar="WORDS", help="only cases whose names hold these words")
     add("--rounds", type=int, default=ROUNDS, help=f"the best of so many counts; default {ROUNDS}")
     add("--threads", type=int, help="of the CPU; default: all")
-    add("--compile", dest="compiled", action="store_true", help="compile our blocks as well, and record the step as one graph on a graphics card")
+    add(
+        "--compile",
+        dest="compiled",
+        action="store_true",
+        help="compile our blocks as well, and record the step as one graph on a graphics card",
+    )
     add("--write", metavar="FILE", type=Path, help="put the table between its marks in this file, which is made when it is not there")
     add("--json", action="store_true", help="print one JSON object instead of the table")
 
@@ -144,9 +149,15 @@ def run(args: argparse.Namespace) -> int:
     where = placing.Placing(args.bits, args.offload)
     runs = [speed.run(args.size, device, getattr(torch, kind), against, args.compiled, args.rounds, args.case, args.weights, where,
                       lambda words: print(words, file=sys.stderr, flush=True)) for kind in kinds]
-    words = [f"--size {args.size} --random-weights" if args.weights is None else "--weights DIR", f"--against {args.against}", *([f"--dtype {args.dtype}"] if args.dtype != "both" else []),
-             *(["--compile"] if args.compiled else []), *([f"--bits {args.bits}"] if args.bits else []),
-             *(["--offload blocks"] if args.offload == "blocks" else []), *([f"--rounds {args.rounds}"] if args.rounds != ROUNDS else [])]
+    words = [
+        f"--size {args.size} --random-weights" if args.weights is None else "--weights DIR",
+        f"--against {args.against}",
+        *([f"--dtype {args.dtype}"] if args.dtype != "both" else []),
+        *(["--compile"] if args.compiled else []),
+        *([f"--bits {args.bits}"] if args.bits else []),
+        *(["--offload blocks"] if args.offload == "blocks" else []),
+        *([f"--rounds {args.rounds}"] if args.rounds != ROUNDS else []),
+    ]
     if args.write is not None:
         write(args.write, runs, f"sayso bench hidream {' '.join(words)}")
     print(json.dumps(runs) if args.json else "\n\n".join(table(one) for one in runs))

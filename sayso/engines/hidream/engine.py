@@ -290,7 +290,8 @@ def load(folder: Path, device: str | None = None, *, variant: str = "hidream-i1-
 
     `llama`: folder of Llama 3.1 8B Instruct. `refiner`: folder or file of the weights that polish edits. `loras`: merged for good.
     `bits`: bf16, fp8, int8 or int4; `offload`: none, text or blocks; both are chosen by free memory when left out. `compiled`: the
-    step is compiled, and recorded on graphics cards; by default there, and for weights of the released size in bfloat16. `dtype`: float32 or bfloat16. `tell` hears what is being loaded.
+    step is compiled, and recorded on graphics cards; by default there, and for weights of the released size in bfloat16.
+    `dtype`: float32 or bfloat16. `tell` hears what is being loaded.
     Raises BadWeights, BadInput or CannotDo.
     """
     row = variants.named(variant)

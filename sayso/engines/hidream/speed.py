@@ -213,10 +213,21 @@ def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str,
     work, rows, begun = [tera(model.spec, case, WORDS[size]) for case in chosen], [], time.perf_counter()
     for i, case in enumerate(chosen):
         left = (time.perf_counter() - begun) / sum(work[:i]) * sum(work[i:]) if i else 0.0
-        tell(f"{str(dtype).removeprefix('torch.')}, case {i + 1} of {len(chosen)}: {case.name}" + (f"; about {left:.0f} s left" if i else ""))
+        tell(
+            f"{str(dtype).removeprefix('torch.')}, case {i + 1} of {len(chosen)}: {case.name}" + (f"; about {left:.0f} s left" if i else "")
+        )
         rows.append(measure(model, case, WORDS[size], against, compiled, rounds, other))
-    return {"size": size, "parameters": parameters, "dtype": str(dtype).removeprefix("torch.") + (f", ours in {where.bits}" if where.bits else "")
-            + (", our blocks visiting" if where.offload == "blocks" else ""),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU", "threads": torch.get_num_threads(),
-            "compiled": compiled, "torch": torch.__version__, "words": WORDS[size],
-            "memory": torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None, "rows": rows}
+    return {
+        "size": size,
+        "parameters": parameters,
+        "dtype": str(dtype).removeprefix("torch.")
+        + (f", ours in {where.bits}" if where.bits else "")
+        + (", our blocks visiting" if where.offload == "blocks" else ""),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        "threads": torch.get_num_threads(),
+        "compiled": compiled,
+        "torch": torch.__version__,
+        "words": WORDS[size],
+        "memory": torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None,
+        "rows": rows,
+    }
