@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from sayso.engines.pocket import PocketEngine
 
 PROMPT = "a red fox to the left of a blue car, flat style"
+PLAN = "canvas 64x64 solid #ffffff\nfox flat 0 25 50 75 #e02424\ncar flat 50 25 100 75 #2563eb"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=None, help="CPU threads (default: as torch chooses)")
     parser.add_argument("--rounds", type=int, default=7, help="runs of each figure, the best counts (default 7)")
-    parser.add_argument("--steps", type=int, default=8, help="guided steps of a picture (default 8)")
+    parser.add_argument("--steps", type=int, default=4, help="steps of a picture (default 4)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -48,14 +50,22 @@ def _picture(engine: PocketEngine, steps: int, finish: bool) -> None:
         pass
 
 
-def _large(engine: PocketEngine, steps: int) -> None:
-    """The same weights on 256 tokens, without the finisher."""
-    from sayso.engines.sampling import Sampling, draw
+def _painted(engine: PocketEngine, side: int, steps: int) -> None:
+    """A plan of two things painted on side² patches, without the finisher."""
+    import torch
 
-    for _ in draw(
-        engine.model, engine.pieces, [PROMPT], [0], 16, 16, engine.canvas.patch, Sampling(steps, 3.0), engine.text_limit, engine.dtype
-    ):
-        pass
+    from sayso.engines import context
+    from sayso.engines.ground import of_plans
+    from sayso.engines.sampling import Sampling, draw_after
+    from sayso.world import plan
+
+    assert engine.known is not None
+    device = engine.model.embed.weight.device
+    ground = of_plans([plan.read(PLAN)], engine.known, side, side, device)
+    before, how = context.empty(1, device), Sampling(steps, 1.0)
+    with torch.no_grad():
+        for _ in draw_after(engine.model, before, [0], side, side, engine.canvas.patch, how, engine.dtype, ground=ground):
+            pass
 
 
 def _from_start(folder: Path, steps: int, nth: int) -> None:
@@ -69,10 +79,14 @@ def drawing(rounds: int, steps: int) -> dict[str, float]:
 
     engine = pocket.load()
     out = {
-        f"picture, 64 tokens, {steps} guided steps, finished (s)": best(lambda: _picture(engine, steps, True), rounds),
-        f"picture, 64 tokens, {steps} guided steps, not finished (s)": best(lambda: _picture(engine, steps, False), rounds),
-        f"patches, 256 tokens, {steps} guided steps (s)": best(lambda: _large(engine, steps), rounds),
+        f"picture, 64 tokens, {steps} steps, finished (s)": best(lambda: _picture(engine, steps, True), rounds),
+        f"picture, 64 tokens, {steps} steps, not finished (s)": best(lambda: _picture(engine, steps, False), rounds),
     }
+    if engine.mind is not None:
+        mind = engine.mind
+        out["of it, writing the plan (s)"] = best(lambda: mind.think(PROMPT, 64, 64, 0), rounds)
+        out[f"of it, painting 64 tokens, {steps} steps (s)"] = best(lambda: _painted(engine, 8, steps), rounds)
+        out[f"painting 256 tokens, {steps} steps (s)"] = best(lambda: _painted(engine, 16, steps), rounds)
     return out
 
 
@@ -86,29 +100,33 @@ def whole_command(rounds: int, steps: int) -> dict[str, float]:
 
 
 def training(rounds: int) -> dict[str, float]:
-    """Pictures a second of the generator (scenes, captions, compositing) and of a whole training step at depth 8."""
+    """Samples a second of the generator and of a whole training step at depth 8, of all tasks but views and walks."""
     import torch
 
-    from sayso.training import corpus, loop
-    from sayso.training.config import MIXES, planned
-    from sayso.training.stream import compose, draft, world_of
+    from sayso.training import corpus, loop, mixed
+    from sayso.training.config import MENUS, planned
+    from sayso.training.stream import world_of
     from sayso.world import atlas as atlases
 
+    tasks = tuple(task for task in MENUS["all"] if task[0] not in mixed.SQUARE_ONLY)
     config = planned(depth=8, patch=8, core=120, mix="simple", pictures=10**6, stages="64", batch=128, seed=0, aspects=False)
+    config = replace(config, tasks=tasks)
     pieces = corpus.learn(config.vocab, scenes=2000)
     atlas, world = atlases.build(world_of(config), size=64), world_of(config)
     with tempfile.TemporaryDirectory() as folder:
         run = loop.begin(Path(folder), config, pieces, torch.device("cpu"))
         loop.compile_layers(run)
-        drafts = draft(0, 0, world, MIXES[config.mix], pieces, 128)
-        words = best(lambda: draft(0, 0, world, MIXES[config.mix], pieces, 128), rounds)
-        drawn = best(lambda: compose(drafts, atlas, world, 8, 8, 8, 2.0), rounds)
+
+        def made() -> mixed.Mixed:
+            return mixed.draft(config, run.stage, 0, world, run.pieces, (8, 8), None)
+
+        drafts = made()
+        words = best(made, rounds)
         step = best(lambda: float(loop.train_step(run, drafts, atlas, (8, 8))), rounds)
     return {
-        "generator, scenes and captions (pictures/s)": 128 / words,
-        "generator, compositing (pictures/s)": 128 / drawn,
-        "training step, depth 8 (pictures/s)": 128 / step,
-        "training step, depth 8 (TFLOP/s)": loop.flops_per_picture(run) * 128 / step / 1e12,
+        "generator of all tasks (samples/s)": 128 / words,
+        "training step, depth 8, all tasks (samples/s)": 128 / step,
+        "training step, depth 8, all tasks (TFLOP/s)": loop.flops_per_picture(run) * 128 / step / 1e12,
     }
 
 
