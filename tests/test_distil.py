@@ -232,7 +232,7 @@ def test_the_command_makes_weights_that_say_how_to_be_used(pieces: Pieces, sayso
 
 
 def test_weights_that_paint_plans_are_refused_before_any_work(pieces: Pieces, sayso: Callable[..., Ran], tmp_path: Path) -> None:
-    """They take four steps without guidance as they are. Weights of --tasks draw are the command's own (above)."""
+    """They take one step without guidance as they are. Weights of --tasks draw are the command's own (above)."""
     more = pieces.with_marks(shorthand.MARKS)
     known = Known(art.CORE[:12], characters())
     model = UnifiedModel(pocket_spec(2, more.size, 8), grounds=spec_of(known))

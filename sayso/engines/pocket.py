@@ -36,7 +36,7 @@ SIDE = 512  # pixels along a finished square picture
 OBLONG = ((1, 1), (9, 7), (7, 9), (5, 3), (3, 5))  # width : height of the canvases it was trained on
 STRETCH = 0.04  # how far an asked aspect may lie from one of these; the picture is stretched by that much
 FARTHEST = 0.35  # the same for a picture that is edited: it is squeezed for the model and stretched back
-PAINTING = 4  # steps that a picture takes whose plan says all
+PAINTING = 1  # steps that a picture takes whose plan says all: what is to be painted is not in doubt, and more steps only add errors
 CUT = 0.02, 0.04  # of the canvas: what may change around a thing whose plan is known, and one whose plan was read off a picture
 
 

@@ -1,7 +1,7 @@
 """`sayso distil`: weights that draw in few steps and without a guidance branch, from weights that need many.
 
 Those are weights that draw from captions alone (`sayso train --tasks draw`). Weights that paint plans are refused, whatever else they
-were trained for: a plan says all that guidance would have to press out of a caption, so that they take four steps as they are.
+were trained for: a plan says all that guidance would have to press out of a caption, so that they take one step as they are.
 """
 
 from __future__ import annotations
