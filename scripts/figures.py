@@ -74,10 +74,10 @@ def block(scores: dict[str, Any], judged: dict[str, Any], bench: dict[str, float
 def card(scores: dict[str, Any], facts: dict[str, Any], finisher: str) -> str:
     return f"""# Model card: pocket
 
-**What it is.** A unified mixture-of-transformers ({facts["spec"]["layers"]} layers, width {facts["spec"]["width"]}) that
-thinks in plans: it writes the plan of a picture after an English or Chinese prompt and paints it, reads a picture as a plan, changes a plan as
-it is told to, and answers from plans (docs/decisions/0003-the-pocket-model.md). Beside it a one-step upscaler (`finisher.safetensors`) that
-enlarges its pictures eightfold. Both are trained from nothing.
+**What it is.** A unified mixture-of-transformers ({facts["spec"]["layers"]} layers, width {facts["spec"]["width"]})
+that thinks in plans: it writes the plan of a picture after an English or Chinese prompt and paints it, reads a picture as a plan,
+changes a plan as it is told to, and answers from plans (docs/decisions/0003-the-pocket-model.md). Beside it a one-step
+upscaler (`finisher.safetensors`) that enlarges its pictures eightfold. Both are trained from nothing.
 
 **Training.** {training_line(facts)}. Code: `sayso train`; nothing else was used. The finisher: {finisher}.
 

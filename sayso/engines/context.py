@@ -34,11 +34,6 @@ class Context:
         return Context(Cache(layers, None if self.cache.valid is None else self.cache.valid[rows]), self.start[rows])
 
 
-def empty(count: int, device: torch.device) -> Context:
-    """Nothing before, for so many sequences."""
-    return Context(None, torch.zeros(count, device=device))
-
-
 @torch.no_grad()
 def read(model: UnifiedModel, pieces: Pieces, rows: Sequence[Row], coordinates: Tensor, dtype: torch.dtype) -> Context:
     """Reads sequences whose kinds of blocks agree; words of different lengths are padded."""

@@ -18,7 +18,7 @@ from sayso.engines.context import Row
 from sayso.engines.ground import of_plans, spec_of
 from sayso.engines.keeping import resized
 from sayso.engines.mind import Mind
-from sayso.engines.sampling import Kept, Sampling, draw, draw_after
+from sayso.engines.sampling import Sampling, draw, draw_after, paint
 from sayso.engines.talk import Talk, familiar, understood
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
 from sayso.models.codecs.pixels import decode, encode, patchify
@@ -218,7 +218,7 @@ class PocketEngine:
             limit, patch = self.text_limit, self.canvas.patch
             states = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, patch, how, limit, self.dtype)
         else:
-            states = self._painted([p or self._empty(canvas) for p in plans], seeds, canvas, how, None)
+            states = self._painted([p or self._empty(canvas) for p in plans], seeds, canvas, how)
         last = None
         for step, last in enumerate(states, 1):
             for place in dict.fromkeys(place for place, _ in batch):
@@ -244,16 +244,11 @@ class PocketEngine:
     def _empty(self, canvas: Canvas) -> Plan:
         return Plan(*design(canvas), "solid #ffffff")
 
-    def _painted(
-        self, plans: list[Plan], seeds: list[int], canvas: Canvas, how: Sampling, kept: Kept | None
-    ) -> Iterator[torch.Tensor]:
+    def _painted(self, plans: list[Plan], seeds: list[int], canvas: Canvas, how: Sampling) -> Iterator[torch.Tensor]:
         """Plans painted on patches."""
         assert self.known is not None
-        device = self.model.embed.weight.device
-        ground = of_plans(plans, self.known, canvas.rows, canvas.columns, device)
-        before = context.empty(len(plans), device)
-        rows, columns, patch = canvas.rows, canvas.columns, self.canvas.patch
-        return draw_after(self.model, before, seeds, rows, columns, patch, Sampling(how.steps, 1.0), self.dtype, kept, ground)
+        ground = of_plans(plans, self.known, canvas.rows, canvas.columns, self.model.embed.weight.device)
+        return paint(self.model, ground, seeds, canvas.rows, canvas.columns, self.canvas.patch, how.steps, self.dtype)
 
     def _origin(self, seed: int, how: Sampling, planned: Plan | None) -> dict[str, object]:
         told = {"engine": self.name, "weights": self.sha, "seed": seed, "steps": how.steps, "guidance": how.guidance}
@@ -275,7 +270,7 @@ class PocketEngine:
             if talk.think and i == 0:
                 yield Thought(plan.write(edit.plan))
             last = None
-            for step, last in enumerate(self._painted([edit.plan], [seed], canvas, how, self._kept(edit, canvas)), 1):
+            for step, last in enumerate(self._painted([edit.plan], [seed], canvas, how), 1):
                 yield Step(i * how.steps + step, ask.count * how.steps)
                 if step < how.steps:
                     yield Preview(i, Picture(resized(decode(last)[0], canvas.width, canvas.height)))
@@ -315,16 +310,6 @@ class PocketEngine:
             if best.free is None or free.mean() < best.free.mean():
                 best = Edit(after, picture, free)
         return best
-
-    def _kept(self, edit: Edit, canvas: Canvas) -> Kept | None:
-        """What an edit leaves as it is, in patches."""
-        if edit.free is None or edit.base is None:
-            return None
-        small = masks.reduced(edit.free, canvas.columns * self.canvas.patch, canvas.rows * self.canvas.patch)
-        free = patchify(torch.from_numpy(small)[None, None].float().expand(1, 4, -1, -1).contiguous(), self.canvas.patch)[0]
-        device = self.model.embed.weight.device
-        old = self._patches(self._small(edit.base, canvas, squeeze=True))
-        return Kept(old.to(device), (free < 0.5).to(device))
 
     def _followed(self, ask: Ask, talk: Talk, canvas: Canvas, how: Sampling) -> Iterator[Event]:
         """The next picture of a turntable or a walk: drawn after the pictures and words before it."""

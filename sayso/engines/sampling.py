@@ -70,14 +70,6 @@ def draw(
     yield from draw_after(model, told, seeds, rows, columns, patch, how, dtype)
 
 
-@dataclass(frozen=True, eq=False)
-class Kept:
-    """What a masked picture keeps: `patches` float32 [T, C] of the old picture, `keep` bool [T, C], True where it stays."""
-
-    patches: Tensor
-    keep: Tensor
-
-
 @torch.no_grad()
 def draw_after(
     model: UnifiedModel,
@@ -88,20 +80,15 @@ def draw_after(
     patch: int,
     how: Sampling,
     dtype: torch.dtype,
-    kept: Kept | None = None,
-    ground: Ground | None = None,
 ) -> Iterator[Tensor]:
-    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1.
-
-    `ground`: what plans say of each of the B pictures; then there is no need of guidance, nor of words before.
-    """
+    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1."""
     guided = how.guidance != 1
     device = model.embed.weight.device
     where = patch_coordinates(rows, columns).to(device)
     z = noise_of(seeds, rows * columns, model.spec.patch_channels, device)
     B = len(z)
     cache, start = context.cache, context.start
-    assert len(start) == B * (1 + guided) and (ground is None or not guided)
+    assert len(start) == B * (1 + guided)
     alone = context.pick(torch.arange(B, device=device)).cache if guided else cache
     times = flow.time_grid(how.steps, how.shift)
     strides = dict(zip(times[:-1].tolist(), (times[:-1] - times[1:]).tolist(), strict=True))
@@ -109,14 +96,12 @@ def draw_after(
     def velocity(z: Tensor, t: Tensor) -> Tensor:
         stride = torch.full_like(t, strides[float(t[0])]) if model.stride is not None else None
         if not guided or not how.interval[0] < float(t[0]) <= how.interval[1]:
-            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride, ground)
+            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride)
         else:
             twice = None if stride is None else torch.cat((stride, stride))
             both = _velocity(model, torch.cat((z, z)), torch.cat((t, t)), where, start, cache, dtype, twice)
             told, untold = both.chunk(2)
             v = flow.guide(told, untold, how.guidance)
-        if kept is not None:  # where the old picture stays, the straight line to it
-            v = torch.where(kept.keep, (z - kept.patches) / t.view(-1, 1, 1), v)
         return v
 
     for _, x_hat in flow.euler(velocity, z, times.to(device)):
@@ -132,7 +117,26 @@ def _velocity(
     cache: Cache | None,
     dtype: torch.dtype,
     stride: Tensor | None,
-    ground: Ground | None = None,
 ) -> Tensor:
-    out = model.predict(z.to(dtype), t, where, start, cache, stride, ground).float()
+    out = model.predict(z.to(dtype), t, where, start, cache, stride).float()
     return flow.velocity_of_data(out, z, t) if model.predicts_data else out
+
+
+@torch.no_grad()
+def paint(
+    model: UnifiedModel, ground: Ground, seeds: list[int], rows: int, columns: int, patch: int, steps: int, dtype: torch.dtype
+) -> Iterator[Tensor]:
+    """Plans painted: yields the pictures after each step, float32 [B, 4, H, W] premultiplied in −1..1.
+
+    A plan leaves little open, so that x̂ from noise alone is already the picture, and going on from it only adds errors (docs/LOG.md).
+    Each step is such an x̂ from fresh noise, and the picture is the mean of those so far.
+    """
+    device = model.embed.weight.device
+    where, B = patch_coordinates(rows, columns).to(device), len(seeds)
+    start, now = torch.zeros(B, device=device), torch.ones(B, device=device)
+    total = torch.zeros(B, rows * columns, model.spec.patch_channels, device=device)
+    for step in range(steps):
+        z = noise_of([(seed + 7919 * step) % 2**63 for seed in seeds], rows * columns, model.spec.patch_channels, device)
+        out = model.predict(z.to(dtype), now, where, start, None, None, ground).float()
+        total += out if model.predicts_data else flow.data_of_velocity(out, z, now)
+        yield unpatchify(total / (step + 1), patch, rows, columns)

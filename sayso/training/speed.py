@@ -52,20 +52,14 @@ def _picture(engine: PocketEngine, steps: int, finish: bool) -> None:
 
 def _painted(engine: PocketEngine, side: int, steps: int) -> None:
     """A plan of two things painted on side² patches, without the finisher."""
-    import torch
-
-    from sayso.engines import context
     from sayso.engines.ground import of_plans
-    from sayso.engines.sampling import Sampling, draw_after
+    from sayso.engines.sampling import paint
     from sayso.world import plan
 
     assert engine.known is not None
-    device = engine.model.embed.weight.device
-    ground = of_plans([plan.read(PLAN)], engine.known, side, side, device)
-    before, how = context.empty(1, device), Sampling(steps, 1.0)
-    with torch.no_grad():
-        for _ in draw_after(engine.model, before, [0], side, side, engine.canvas.patch, how, engine.dtype, ground=ground):
-            pass
+    ground = of_plans([plan.read(PLAN)], engine.known, side, side, engine.model.embed.weight.device)
+    for _ in paint(engine.model, ground, [0], side, side, engine.canvas.patch, steps, engine.dtype):
+        pass
 
 
 def _from_start(folder: Path, steps: int, nth: int) -> None:

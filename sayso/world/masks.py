@@ -43,17 +43,3 @@ def area_words(mask: np.ndarray) -> str:
     H, W = mask.shape
     edges = (columns[0] / W, rows[0] / H, (columns[-1] + 1) / W, (rows[-1] + 1) / H)
     return "".join(shorthand.mark(200 * edge) for edge in edges) + " "
-
-
-def reduced(mask: np.ndarray, width: int, height: int) -> np.ndarray:
-    """bool [H, W] → bool [height, width]: True where any part of a pixel may change."""
-    H, W = mask.shape
-    sums = np.pad(mask.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-
-    def edges(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        at = np.arange(count)
-        return at * size // count, np.maximum(-(-(at + 1) * size // count), at * size // count + 1)
-
-    (top, bottom), (left, right) = edges(H, height), edges(W, width)
-    out: np.ndarray = (sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]) > 0
-    return out
