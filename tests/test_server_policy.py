@@ -127,7 +127,6 @@ def test_the_pocket_engine_streams_its_sampler(served: Served) -> None:
     ("more", "said"),
     [
         ({"size": "2048x512"}, "aspect"),
-        ({"size": "500x500"}, "multiples of 16"),
         ({"extra_body": {"engine_options": {"plan": "a fox"}}}, "canvas"),
         ({"extra_body": {"engine_options": {"speed": 2}}}, "speed"),
     ],
