@@ -145,9 +145,13 @@ def fixtures_speeds(device: torch.device) -> Tensor:
     return right
 
 
-def same_loop(found: Tensor, expected: Tensor) -> None:
-    """Within 2e-5 absolute, of latents between -11 and 11. The largest distance is 1.93e-5 (`e1_sq_clip`), all others are under 1.4e-5."""
-    assert (found - expected).abs().max() < 2e-5, float((found - expected).abs().max())
+def same_loop(found: Tensor, expected: Tensor, off: float = 0.0) -> None:
+    """Within 2e-5 absolute, of latents between -11 and 11, of what float64 gives; `off`: how far `expected` itself is from that.
+
+    Only `e1_sq_clip` needs it: clipped guidance makes 1.4e-5 of float32's rounding there, in diffusers as well as here (its own test).
+    All other cases are under 1.4e-5.
+    """
+    assert (found - expected).abs().max() < 2e-5 + off, float((found - expected).abs().max())
 
 
 def near(found: Tensor, expected: Tensor, tolerance: float = 2e-5) -> None:

@@ -277,7 +277,7 @@ def test_a_full_disk_leaves_nothing(sayso: Sayso, tmp_path: Path, monkeypatch: p
 
 def test_a_file_that_cannot_grow_leaves_nothing(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     env = os.environ | {"PYTHONPATH": str(ROOT), "SAYSO_HOME": str(tmp_path_factory.mktemp("home"))}
-    code = ("import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); from sayso.cli.main import main;"
+    code = ("import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); from sayso.cli.main import main;"
             f"sys.exit(main({[*DRAW, '-o', 'a.png', '--size', '2048x2048']!r}))")
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 4 and "--size" in ran.stderr and left(tmp_path) == []

@@ -125,7 +125,7 @@ def test_too_little_memory_is_one_sentence(sayso: Run, weights: str, monkeypatch
 
 
 def test_engines_without_an_ability_or_options_are_told_so(sayso: Run) -> None:
-    for words, said in ((("--option", "shift=2"), "no options"), (("--weights", "."), "--weights")):
+    for words, said in ((("--option", "shift=2"), "known: pause, plan"), (("--weights", "."), "--weights")):
         ran = sayso("draw", "a", "--engine", "fake", *words)
         assert ran.code == 2 and said in ran.err, ran.err
     blind = EngineInfo("blind", "sees nothing", frozenset({Ability.DRAW}), lambda device: pytest.fail("loaded"), lambda: None)

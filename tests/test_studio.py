@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sayso.engines import header
 from sayso.errors import BadInput, CannotDo, SaysoError, Unknown
 from sayso.hooks import hookimpl
 from sayso.storage.errors import NotFound, StorageFull
@@ -26,7 +27,7 @@ from sayso.studio.errors import QuotaExceeded, RateLimited, Refused, Unauthorize
 from sayso.studio.requests import Ref, Request, Said, drawing, from_json, to_json
 from sayso.studio.service import LOCAL, Studio, Ticket, build
 from sayso.studio.settings import load
-from sayso.types import Ask, Picture, Plan, Policy, Record, Sealed, Sealer, Text, Verdict
+from sayso.types import Ability, Ask, Picture, Plan, Policy, Record, Sealed, Sealer, Text, Verdict
 
 REMARK = 'this is a test card of the engine "fake", not a drawing'
 
@@ -277,7 +278,8 @@ def test_what_cannot_be_is_refused_before_anything_is_kept(studio: Studio) -> No
     assert studio.jobs(LOCAL).rows == () and studio.used_today(LOCAL) == 0
 
 
-def test_an_engine_that_cannot_is_named(tmp_path: Path) -> None:
+def test_an_engine_that_cannot_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header, "pocket_abilities", lambda: frozenset({Ability.DRAW, Ability.TRANSPARENT}))
     studio = build(load(environ={}, data=str(tmp_path), engine="pocket", workers=0))
     studio.start()
     try:

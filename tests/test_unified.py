@@ -330,7 +330,9 @@ def test_loading_is_strict(tmp_path: Path) -> None:
     checkpoint.save(path, weights, {})
     checkpoint.fill(empty, checkpoint.load(path)[0], path)
     z, t = patches_of(1), torch.tensor([0.5])
-    assert torch.equal(empty.predict(z, t, WHERE, START, None), build(SPEC).predict(z, t, WHERE, START, None))
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in empty.state_dict().items())
+    # Where memory begins decides which kernel a processor takes, so that products may differ in the last bit.
+    assert torch.allclose(empty.predict(z, t, WHERE, START, None), build(SPEC).predict(z, t, WHERE, START, None), rtol=0, atol=1e-5)
 
 
 def test_fresh_weights_follow_from_the_generator() -> None:
