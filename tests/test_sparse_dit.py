@@ -239,10 +239,14 @@ def test_odd_descriptions_are_refused(change: dict[str, Any], says: str) -> None
         SparseSpec.from_config({**CONFIG, **change})
 
 
-@pytest.mark.parametrize(("kind", "off"), [("int8", 0.006), ("int4", 0.1), ("fp8", 0.04)])
+@pytest.mark.parametrize(("kind", "off"), [("int8", 0.008), ("int4", 0.1), ("fp8", 0.04)])
 @torch.no_grad()
 def test_weights_in_fewer_bits(kind: lowbits.Kind, off: float) -> None:
-    """The stored weight is near the wide one, a layer computes exactly with the stored one, and it is as small as it says."""
+    """The stored weight is near the wide one, a layer computes exactly with the stored one, and it is as small as it says.
+
+    For int8: a step is 1/127 of a row's largest of 64 normals (2.2 to 3.2), the error a step by the root of 12: 0.005 to 0.0075.
+    """
+    torch.manual_seed(0)
     weight, bias = torch.randn(4, 96, 64), torch.randn(96)
     low = lowbits.LowBits(weight[0], bias, kind)
     x = torch.randn(5, 7, 64)

@@ -83,7 +83,7 @@ def test_a_plan_that_an_engine_takes_is_drawn_by_it(browser: Any, able: Server) 
         visit.page.get_by_label("Show me the plan before drawing").check()
         visit.page.keyboard.press("Escape")
         visit.say("a cat")
-        expect(visit.page.locator(".answer").last).to_contain_text("no plan could be read")
+        expect(visit.page.locator(".answer").last).to_contain_text("no plan could be made")
 
 
 def test_variants_stand_side_by_side_and_one_is_opened(visit: Visit, server: Server) -> None:

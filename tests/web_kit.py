@@ -126,17 +126,20 @@ def untrained_pocket(path: Path, abilities: Sequence[str] | None = None) -> None
     import torch
 
     from sayso.engines import checkpoint
+    from sayso.engines.ground import spec_of
     from sayso.models import tokens
     from sayso.models.specs import pocket
     from sayso.models.unified import UnifiedModel
     from sayso.training.corpus import texts
     from sayso.types import Ability
-    from sayso.world import art, looks
+    from sayso.world import art, looks, shorthand
+    from sayso.world.grounds import Known, characters
 
     torch.manual_seed(0)
-    pieces = tokens.train(texts(60, 0), 2000)
+    known = Known(art.CORE[:20], characters())
+    pieces = tokens.train(texts(60, 0), 2000).with_marks(shorthand.MARKS)
     spec = pocket(2, pieces.size, 8)
-    model = UnifiedModel(spec, False)
+    model = UnifiedModel(spec, False, spec_of(known))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.06)
     facts = {
@@ -144,7 +147,8 @@ def untrained_pocket(path: Path, abilities: Sequence[str] | None = None) -> None
         "pieces": pieces.definition,
         "canvas": {"patch": 8, "tokens": 64},
         "text_limit": 112,
-        "concepts": list(art.CORE[:20]),
+        "concepts": list(known.concepts),
+        "characters": known.characters,
         "looks": list(looks.NAMES) if abilities is None else [],
         "abilities": [one.value for one in Ability if one is not Ability.VIDEO] if abilities is None else list(abilities),
         "sampling": {"steps": 2, "guidance": 1.0},
