@@ -67,7 +67,7 @@ def block(scores: dict[str, Any], judged: dict[str, Any], bench: dict[str, float
         "Their score on held-out prompts, about the concepts they know (`sayso eval world`; "
         f"a sheet of these pictures is [docs/contact-sheet.webp](docs/contact-sheet.webp)):\n\n{table(scores)}\n\n"
         f"The judge behind that score (`sayso eval judge`): {judge_line(judged)}.\n\n"
-        f"Speed on two cores (`sayso bench pocket`):\n\n{bench_table(bench)}\n"
+        f"Speed with CPU threads: {bench['threads']:.0f} (`sayso bench pocket`):\n\n{bench_table(bench)}\n"
     )
 
 
