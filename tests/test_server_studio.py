@@ -58,7 +58,15 @@ def page(served: Served) -> Page:
     return Page(served)
 
 
-def test_the_gallery_is_sifted_by_the_query(page: Page) -> None:
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Page]:
+    """A page whose server nobody else has used."""
+    with serving(tmp_path, Unmarked()) as running:
+        yield Page(running)
+
+
+def test_the_gallery_is_sifted_by_the_query(alone: Page) -> None:
+    page = alone
     talk = page("POST", "/conversations", json={})["id"]
     for style in ("line", "flat", "line"):
         page.done(page.say(talk, f"draw a fox, {style}", wish={"style": style}))
