@@ -36,7 +36,7 @@ class EngineInfo:
     `missing`: what keeps it from being loaded here, as a clause for a person, or None when it is ready.
     `knows`: slugs of the drawn world's concepts that it was trained on; None for an engine without such a list.
     `prompt_limit`: characters of one prompt. `options`: names of `Ask.options` that it knows; one that knows "quality" gets
-    a quality as it was asked for, others get it as a number of steps.
+    a quality as it was asked for, others get it as a number of steps: that of `paces`, or else of the settings.
     `styles`: values of `Ask.style`; None = a style is said in words. `sizes`: "WIDTHxHEIGHT" worth offering, best first; empty = any.
     `shaped`: it draws in the shapes of `sizes` alone; the studio stretches pictures to a shape that lies near one of them.
     `tune`: device, folder of weights (None = the usual one), load options → the engine, for one that has such; raises as `load`.
@@ -59,6 +59,7 @@ class EngineInfo:
     load_options: Mapping[str, str] = field(default_factory=dict)
     fit: Callable[[], list[Fit]] | None = None
     check: Callable[[Ask], object] | None = None
+    paces: Mapping[str, int] = field(default_factory=dict)
 
 
 class Hooks:

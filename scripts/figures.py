@@ -3,7 +3,8 @@
 sayso eval world --out out/eval-world
 sayso eval judge --json > out/judge.json
 sayso bench pocket --json > out/bench.json
-python scripts/figures.py            writes both from those three files and the header of the bundled weights
+python scripts/figures.py            writes both from those three files and the header of the bundled weights; what README.md says of the
+                                     judge stays as it is where the judge was not examined anew
 
 And in docs/trust.md:
 
@@ -60,13 +61,21 @@ def bench_table(figures: dict[str, float]) -> str:
     return "\n".join(["| figure | value |", "|---|---|", *rows])
 
 
-def block(scores: dict[str, Any], judged: dict[str, Any], bench: dict[str, float], facts: dict[str, Any]) -> str:
+JUDGE = "The judge behind that score (`sayso eval judge`): "
+
+
+def standing(path: Path, begins: str) -> str:
+    """The rest of the line of a file that begins so."""
+    return next(line.removeprefix(begins) for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(begins))
+
+
+def block(scores: dict[str, Any], judge: str, bench: dict[str, float], facts: dict[str, Any]) -> str:
     """The README's block."""
     return (
         f"The bundled weights: {training_line(facts)}.\n\n"
         "Their score on held-out prompts, about the concepts they know (`sayso eval world`; "
         f"a sheet of these pictures is [docs/contact-sheet.webp](docs/contact-sheet.webp)):\n\n{table(scores)}\n\n"
-        f"The judge behind that score (`sayso eval judge`): {judge_line(judged)}.\n\n"
+        f"{JUDGE}{judge}\n\n"
         f"Speed with CPU threads: {bench['threads']:.0f} (`sayso bench pocket`):\n\n{bench_table(bench)}\n"
     )
 
@@ -139,9 +148,12 @@ def main() -> int:
     if args.what == "trust":
         fill(ROOT / "docs" / "trust.md", trust())
         return 0
-    scores, judged, bench = (json.loads(p.read_text(encoding="utf-8")) for p in (args.scores, args.judge, args.bench))
+    scores, bench = (json.loads(p.read_text(encoding="utf-8")) for p in (args.scores, args.bench))
+    judge = standing(ROOT / "README.md", JUDGE)
+    if args.judge.exists():
+        judge = judge_line(json.loads(args.judge.read_text(encoding="utf-8"))) + "."
     facts, finisher = header.facts(header.pocket_weights()), header.facts(header.finisher_weights())
-    fill(ROOT / "README.md", block(scores, judged, bench, facts))
+    fill(ROOT / "README.md", block(scores, judge, bench, facts))
     history = ", then ".join(f"{part['steps']:,} steps of {part['batch']} crops" for part in finisher["history"] if "batch" in part)
     (header.pocket_weights().parent / "CARD.md").write_text(card(scores, facts, history), encoding="utf-8")
     return 0

@@ -57,9 +57,9 @@ def rgb(colour: str) -> list[float]:
     return [int(colour[i : i + 2], 16) / 127.5 - 1 for i in (1, 3, 5)]
 
 
-def waves(x: float) -> list[float]:
+def waves(x: float, counts: tuple[int, ...] = (1, 2, 4, 8)) -> list[float]:
     x = min(max(x, -2), 4)
-    return [f(x * math.pi * n) for f in (math.sin, math.cos) for n in (1, 2, 4, 8)]
+    return [f(x * math.pi * n) for f in (math.sin, math.cos) for n in counts]
 
 
 def slowly(made: Plan, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -90,7 +90,7 @@ def slowly(made: Plan, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray,
             colour = [0.0] * 4 if thing["colour"] is None else [1.0, *rgb(str(thing["colour"]))]
             what[t, slot], manner[t, slot] = thing["what"], MANNERS.index(str(thing["manner"]))
             measures[t, slot] = [*waves(facing * u), *waves(v), large, *waves(large), facing, math.sin(turn), math.cos(turn), *colour,
-                                 slot == 0]
+                                 slot == 0, *waves(facing * u, (16, 32)), *waves(v, (16, 32))]
         back = scene.background
         said = [float(back.kind == k) for k in BACKGROUND_KINDS] + [float(back.name == n) for n in (*PATTERNS, *BACKDROPS)]
         said += [float(back.kind == "backdrop" and back.variant == n) for n in range(BACKDROP_VARIANTS)]

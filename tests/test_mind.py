@@ -71,7 +71,7 @@ def taught() -> PocketEngine:
     rows += [([short(A_FOX), short(AN_APPLE), "both in one"], short(BOTH))]
     ids, learnt = padded(pieces, rows)
     seen = [A_FOX, AN_APPLE, BOTH, BLUE_FOX]
-    shown = torch.stack([engine._patches(engine._small(Picture(exact(p)), engine._canvas(ask(), said_of("x")), True)) for p in seen])
+    shown = torch.stack([encode(engine._small(Picture(exact(p)), engine._canvas(ask(), said_of("x")), True)) for p in seen])
     read, read_learnt = padded(pieces, [([], short(p)) for p in seen])
     plans = [A_FOX, AN_APPLE, BOTH, BLUE_FOX, BLUE_BOTH, NONE, GREEN_FOX, RED_APPLE]
     clean = exact_patches(plans)
@@ -84,7 +84,7 @@ def taught() -> PocketEngine:
         if step < 100 or step % 3 == 0:  # texts are known long before the colours are right
             out = model.read(ids, None, None, torch.zeros(len(ids)), torch.float32)
             loss = text_loss(model, out.understand, ids, learnt)
-        cache = model.show(shown, where, torch.zeros(len(shown)), None)
+        cache = model.look(shown, where, torch.zeros(len(shown)), None).cache
         out = model.read(read, None, cache, torch.ones(len(shown)), torch.float32)
         loss = loss + text_loss(model, out.understand, read, read_learnt)
         t = torch.rand(len(plans), generator=generator).sqrt()

@@ -29,6 +29,7 @@ from sayso.training.tasks import BY_NAME, TASKS, Desk, Painting, Reel, Shot, Tas
 from sayso.world import alley, looks, plan, shorthand, solids
 from sayso.world import atlas as atlases
 from sayso.world.atlas import Atlas
+from sayso.world.grounds import characters
 from sayso.world.scene import Scene
 from sayso.world.splits import held_out
 
@@ -247,6 +248,21 @@ def test_a_painted_picture_is_told_of_its_plan(pieces: Pieces, atlas: Atlas, fil
     assert float(one) != float(two)
 
 
+def test_painting_and_everything_else_about_plans_share_no_weight(pieces: Pieces, atlas: Atlas, film: Reel) -> None:
+    """So that the two can be trained side by side and put together by name."""
+    learnt = {}
+    for name in ("paint", "look", "read", "think", "rethink", "answer"):
+        model = fresh(pieces)
+        group = mixed.draft_group(BY_NAME[name], 5, 0, world_of(CONFIG), pieces, 2, (64, 64), 8, film)
+        made = ready(group, atlas, world_of(CONFIG), 8, 8, 8, 2.0)
+        group_loss(model, None, made, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0].backward()
+        learnt[name] = {n for n, p in model.named_parameters() if p.grad is not None}
+    painting = learnt.pop("paint")
+    assert learnt.pop("look") == painting and any(".draw." in n for n in painting) and not any(".understand." in n for n in painting)
+    for name, mine in learnt.items():
+        assert mine and not mine & painting and any(n.startswith("eye.") for n in mine) == (name == "read")
+
+
 def test_words_read_piece_by_piece_equal_words_read_at_once(pieces: Pieces) -> None:
     model = fresh(pieces)
     torch.manual_seed(0)
@@ -256,7 +272,7 @@ def test_words_read_piece_by_piece_equal_words_read_at_once(pieces: Pieces) -> N
     ids = torch.randint(5, 200, (2, 9))
     with torch.no_grad():
         first = model.read(ids[:, :4], torch.tensor([4, 3]), None, torch.zeros(2), torch.float32)
-        seen = model.show(torch.randn(2, 64, 256), coordinates, torch.tensor([4.0, 3.0]), first.cache)
+        seen = model.show(torch.randn(2, 64, 256), coordinates, torch.tensor([4.0, 3.0]), first.cache).cache
         start = torch.tensor([5.0, 4.0])
         whole = model.read(ids, None, seen, start, torch.float32).understand
         cache, rows = seen, []
@@ -281,7 +297,7 @@ def test_padding_before_a_picture_changes_nothing(pieces: Pieces) -> None:
             padded[:, :4] = ids
             lengths = torch.tensor([4])
             cache = model.read(padded, lengths, None, torch.zeros(1), torch.float32).cache
-            cache = model.show(x, coordinates, torch.tensor([4.0]), cache)
+            cache = model.show(x, coordinates, torch.tensor([4.0]), cache).cache
             cache = model.read(padded, lengths, cache, torch.tensor([5.0]), torch.float32).cache
             outs.append(model.predict(z, torch.tensor([0.5]), coordinates, torch.tensor([9.0]), cache))
     torch.testing.assert_close(*outs, rtol=1e-4, atol=1e-5)
@@ -387,3 +403,23 @@ def test_workers_make_the_same_steps(pieces: Pieces) -> None:
     finally:
         running.close()
     assert not isinstance(mixed.stream_of(config(MENUS["draw"]), pieces, 1), mixed.MixedStream)
+
+
+def test_weights_grow_by_name(pieces: Pieces) -> None:
+    """Things keep their rows wherever they stand in the new table, and measures that are new change nothing yet."""
+    old, new = fresh(pieces), fresh(pieces)
+    for p in old.parameters():
+        torch.nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(p.numel()))
+    concepts = world_of(CONFIG).concepts
+    facts = {"concepts": list(concepts), "characters": characters()}
+    tensors = old.state_dict()
+    least = tensors[loop.MEASURES].shape[1] - 8
+    held = {**tensors, loop.MEASURES: tensors[loop.MEASURES][:, :least]}
+    held = {name: tensor for name, tensor in held.items() if not name.startswith("eye.")}
+    turned = concepts[::-1]
+    out = loop.grown(held, facts, new, turned)
+    new.load_state_dict(out)
+    assert all(torch.equal(out[name], tensor) for name, tensor in fresh(pieces).state_dict().items() if name.startswith("eye."))
+    for k, slug in enumerate(concepts):
+        assert torch.equal(out[loop.THINGS][2 + turned.index(slug)], tensors[loop.THINGS][2 + k])
+    assert torch.equal(out[loop.MEASURES][:, :least], tensors[loop.MEASURES][:, :least]) and not out[loop.MEASURES][:, least:].any()

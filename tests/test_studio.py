@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sayso.hooks import hookimpl
 from sayso.storage.errors import NotFound, StorageFull
 from sayso.storage.rows import Job, Key
 from sayso.studio import recall
+from sayso.studio.director import Director
 from sayso.studio.door import PlainPolicy, PlainSealer
 from sayso.studio.errors import QuotaExceeded, RateLimited, Refused, Unauthorized
 from sayso.studio.requests import Ref, Request, Said, drawing, from_json, to_json
@@ -302,6 +304,16 @@ def test_steps_come_from_the_quality(studio: Studio) -> None:
         job = done(studio, studio.submit(LOCAL, drawing("a", quality=quality, steps=steps)))
         assert job.direction["steps"] == want
         assert studio.log(LOCAL, job.id)[-3].data["total"] == (want or 4)
+
+
+def test_an_engine_may_have_its_own_pace(tmp_path: Path) -> None:
+    """What is painted after a plan takes one step where diffusion takes sixteen; other qualities are those of the settings."""
+    paced = replace(registry.info("fake"), paces={"medium": 2, "high": 3})
+    settings = load(environ={}, data=str(tmp_path), engine="fake", steps_max=7)
+    director = Director(settings, {"fake": paced})
+    for quality, steps, want in (("medium", None, 2), ("hd", None, 3), ("max", None, 7), ("high", 5, 5), ("auto", None, None)):
+        asked = drawing("a", quality=quality, steps=steps)
+        assert director.decide(asked, asked.messages, {}).steps == want
 
 
 @pytest.mark.parametrize("stage", ["prompt", "inputs", "output"])

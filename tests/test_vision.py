@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sayso.models.specs import VisionSpec
-from sayso.models.vision import VisionTower
+from sayso.models.vision import Eye, VisionTower
 
 SPEC = VisionSpec(channels=4, patch=4, width=24, hidden=40, layers=2, heads=3, table_side=6, norm_eps=1e-6, model_table=False)
 
@@ -58,3 +58,18 @@ def test_every_row_sees_every_patch(tower: VisionTower) -> None:
     with torch.no_grad():
         moved = (tower(changed) - tower(x)).abs().amax(-1)[0]
     assert float(moved.min()) > 0
+
+
+def test_an_eye_has_one_row_a_patch_in_their_order() -> None:
+    """A dot in one patch moves the row of that patch most; sides need not be equal."""
+    torch.manual_seed(0)
+    eye = Eye(4, 8, 32)
+    blank = torch.zeros(1, 4, 24, 40)
+    for place, (row, column) in enumerate((r, c) for r in range(3) for c in range(5)):
+        dotted = blank.clone()
+        dotted[..., 8 * row + 3 : 8 * row + 5, 8 * column + 3 : 8 * column + 5] = 1
+        moved = (eye(dotted) - eye(blank)).abs().sum(-1)[0]
+        assert moved.shape == (15,) and int(moved.argmax()) == place
+    assert eye(blank.bfloat16()).dtype == torch.bfloat16
+    with pytest.raises(AssertionError, match="power of two"):
+        Eye(4, 12, 32)

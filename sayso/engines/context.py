@@ -13,8 +13,9 @@ from torch import Tensor
 
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel
+from sayso.models.writer import Writer
 
-LEAST = 0.1
+LEAST = 0.5
 Row = list["list[int] | Tensor"]
 """One sequence: ids of words with their marks, or clean patches [T, C], in order."""
 
@@ -42,7 +43,7 @@ def read(model: UnifiedModel, pieces: Pieces, rows: Sequence[Row], coordinates: 
     for blocks in zip(*rows, strict=True):
         if isinstance(blocks[0], Tensor):
             x = torch.stack([b for b in blocks if isinstance(b, Tensor)]).to(device, dtype)
-            context = Context(model.show(x, coordinates, context.start, context.cache), context.start + 1)
+            context = Context(model.show(x, coordinates, context.start, context.cache).cache, context.start + 1)
             continue
         lines = [b for b in blocks if isinstance(b, list)]
         longest = max(map(len, lines))
@@ -55,39 +56,38 @@ def read(model: UnifiedModel, pieces: Pieces, rows: Sequence[Row], coordinates: 
 
 
 @torch.no_grad()
-def write(
-    model: UnifiedModel,
-    pieces: Pieces,
-    context: Context,
-    limit: int,
-    dtype: torch.dtype,
-    begin: str = "",
-    warmth: float = 0.0,
-    seed: int = 0,
-) -> str:
-    """Continues one sequence in words, piece by piece, up to the end mark or `limit` pieces.
+def look(model: UnifiedModel, pixels: Tensor, coordinates: Tensor, dtype: torch.dtype) -> Context:
+    """One picture [4, H, W] in the model's pixels, to be read as a plan."""
+    start = torch.zeros(1, device=model.embed.weight.device)
+    return Context(model.look(pixels[None].to(start.device, dtype), coordinates, start, None).cache, start + 1)
 
-    `begin`: how the words begin. `warmth` 0 takes the likeliest piece; otherwise pieces are drawn at that temperature, of those
+
+def write(writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int]) -> list[str]:
+    """Continues sequences in words, piece by piece, each up to its end mark or `limit` pieces.
+
+    `warmth` 0 takes the likeliest piece; otherwise pieces are drawn at that temperature, by each sequence's seed, of those
     that are at least LEAST times as likely as the likeliest (min-p, Nguyen et al. 2024).
     """
-    generator = torch.Generator().manual_seed(seed)
-    ids = pieces.encode(begin)[:-1]  # without the end mark
-    device = model.embed.weight.device
-    cache, start = context.cache, context.start
-    new = ids
-    while len(ids) < limit:
-        out = model.read(torch.tensor([new], device=device), None, cache, start, dtype)
-        cache, start = out.cache, start + len(new)
-        scores = model.logits(out.understand[:, -1:])[0, 0].float().cpu()
-        scores[[pieces.pad, pieces.begin]] = float("-inf")
-        if warmth > 0:
-            chances = scores.softmax(-1)
-            scores[chances < LEAST * chances.max()] = float("-inf")
-            nth = int(torch.multinomial((scores / warmth).softmax(-1), 1, generator=generator))
-        else:
-            nth = int(scores.argmax())
-        if nth == pieces.end:
-            break
-        ids = [*ids, nth]
-        new = [nth]
-    return pieces.decode(ids)
+    lots = [torch.Generator().manual_seed(seed) for seed in seeds]
+    lines: list[list[int]] = [[pieces.begin] for _ in seeds]
+    open_ = list(range(len(seeds)))
+    writing = writer.begin(context.cache, context.start, limit)
+    while open_ and len(lines[open_[0]]) < limit:
+        scores = writing([line[-1] for line in lines])
+        scores[:, [pieces.pad, pieces.begin]] = float("-inf")
+        for b in tuple(open_):
+            nth = _chosen(scores[b], warmth, lots[b])
+            if nth == pieces.end:
+                open_.remove(b)
+            else:
+                lines[b].append(nth)
+    return [pieces.decode(line) for line in lines]
+
+
+def _chosen(scores: Tensor, warmth: float, lots: torch.Generator) -> int:
+    """One piece of the scores [vocab]."""
+    if warmth == 0:
+        return int(scores.argmax())
+    chances = scores.softmax(-1)
+    scores[chances < LEAST * chances.max()] = float("-inf")
+    return int(torch.multinomial((scores / warmth).softmax(-1), 1, generator=lots))

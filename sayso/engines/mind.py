@@ -5,18 +5,21 @@ A plan goes in and out as shorthand (world/shorthand.py), so that a thing costs 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from sayso.engines import context
-from sayso.engines.context import Row
+from sayso.engines.context import Context, Row
 from sayso.errors import SaysoError
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
+from sayso.models.writer import Writer
 from sayso.types import Plan, PlanItem, PlanText
 from sayso.world import shorthand
 
@@ -30,24 +33,28 @@ class Mind:
     def __init__(self, model: UnifiedModel, pieces: Pieces, dtype: torch.dtype):
         self.model, self.pieces, self.dtype = model, pieces, dtype
 
-    def think(self, prompt: str, width: int, height: int, seed: int) -> Plan | None:
-        """A plan for a prompt on a canvas of the world's pixels; None where none could be read of those written."""
-        return self._plan([self._words(prompt, 112)], None, width, height, seed, WARMTH)
+    @cached_property
+    def writer(self) -> Writer:
+        return Writer(self.model)
 
-    def read(self, patches: Tensor, coordinates: Tensor, width: int, height: int) -> Plan | None:
-        """The plan of a picture [T, C] in the model's patches."""
-        return self._plan([patches], coordinates, width, height, 0, 0.0)
+    def think(self, prompts: Sequence[str], width: int, height: int, seeds: Sequence[int]) -> list[Plan | None]:
+        """Plans for prompts on a canvas of the world's pixels, all written together; None where none could be read of those written."""
+        return self._plans(self._told([[self._words(prompt, 112)] for prompt in prompts]), width, height, seeds, WARMTH)
+
+    def read(self, pixels: Tensor, coordinates: Tensor, width: int, height: int) -> Plan | None:
+        """The plan of a picture [4, H, W] in the model's pixels, whose patches lie at `coordinates`."""
+        return self._plans(context.look(self.model, pixels, coordinates, self.dtype), width, height, [0], 0.0)[0]
 
     def change(self, before: Plan, said: str, area: str, seed: int) -> Plan | None:
         """The plan after an instruction, in an area (`area_words`) or anywhere. What was copied nearly stays as it was."""
         row: Row = [self._short(before), self._words(area + said, 40)]
-        after = self._plan(row, None, before.width, before.height, seed, 0.0)
+        (after,) = self._plans(self._told([row]), before.width, before.height, [seed], 0.0)
         return None if after is None else settled(before, after)
 
     def combine(self, plans: Sequence[Plan], said: str, seed: int) -> Plan | None:
         """The plan of one picture made from several."""
         row: Row = [*map(self._short, plans), self._words(said, 40)]
-        after = self._plan(row, None, plans[0].width, plans[0].height, seed, 0.0)
+        (after,) = self._plans(self._told([row]), plans[0].width, plans[0].height, [seed], 0.0)
         if after is None:
             return None
         for before in plans:
@@ -57,7 +64,7 @@ class Mind:
     def answer(self, plans: Sequence[Plan], question: str) -> str:
         """The answer to a question about pictures of these plans."""
         row: Row = [*map(self._short, plans), self._words(question, 40)]
-        return self._written(row, None, ANSWER_LIMIT, 0, 0.0)
+        return context.write(self.writer, self.pieces, self._told([row]), ANSWER_LIMIT, 0.0, [0])[0]
 
     def _words(self, text: str, limit: int) -> list[int]:
         return self.pieces.encode(text, limit)
@@ -65,19 +72,24 @@ class Mind:
     def _short(self, plan: Plan) -> list[int]:
         return self.pieces.encode(shorthand.write(plan), PLAN_LIMIT)
 
-    def _written(self, row: Row, coordinates: Tensor | None, limit: int, seed: int, warmth: float) -> str:
-        where = torch.empty(0, 2) if coordinates is None else coordinates
-        before = context.read(self.model, self.pieces, [row], where, self.dtype)
-        return context.write(self.model, self.pieces, before, limit, self.dtype, "", warmth, seed)
+    def _told(self, rows: list[Row]) -> Context:
+        """Sequences of words alone, read."""
+        return context.read(self.model, self.pieces, rows, torch.empty(0, 2), self.dtype)
 
-    def _plan(self, row: Row, coordinates: Tensor | None, width: int, height: int, seed: int, warmth: float) -> Plan | None:
+    def _plans(self, before: Context, width: int, height: int, seeds: Sequence[int], warmth: float) -> list[Plan | None]:
+        """The plan that follows each sequence; what is no plan is written again, up to TRIES times and never at zero warmth."""
+        plans: list[Plan | None] = [None] * len(seeds)
         for nth in range(TRIES):
-            text = self._written(row, coordinates, PLAN_LIMIT, seed + nth * 7919, warmth if nth == 0 else max(warmth, 0.5))
-            try:
-                return shorthand.read(text, width, height)
-            except SaysoError:
-                continue
-        return None
+            missing = [b for b, made in enumerate(plans) if made is None]
+            if not missing:
+                break
+            rows = before.pick(torch.tensor(missing, device=before.start.device))
+            lots = [seeds[b] + nth * 7919 for b in missing]
+            texts = context.write(self.writer, self.pieces, rows, PLAN_LIMIT, max(warmth, 0.5 * (nth > 0)), lots)
+            for b, text in zip(missing, texts, strict=True):
+                with contextlib.suppress(SaysoError):
+                    plans[b] = shorthand.read(text, width, height)
+        return plans
 
 
 Part = TypeVar("Part", PlanItem, PlanText)

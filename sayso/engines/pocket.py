@@ -163,7 +163,7 @@ class PocketEngine:
                     return known, True
             except SaysoError:  # written by another version or by somebody else; the picture itself can still be read
                 pass
-        seen = self._patches(self._small(picture, canvas, squeeze=True))
+        seen = encode(self._small(picture, canvas, squeeze=True))
         return self.mind.read(seen, self._coordinates(canvas), width, height), False
 
     # --- context ---------------------------------------------------------------------------------------------------------
@@ -207,8 +207,8 @@ class PocketEngine:
         seeds = [(orders[place].ask.seed + i) % 2**63 for place, i in batch]
         plans: list[Plan | None] = [None] * len(batch)
         if self.mind is not None and first.talk.plan != "":
+            plans = self._thoughts([orders[place] for place, _ in batch], seeds)
             for k, (place, i) in enumerate(batch):
-                plans[k] = self._thought(orders[place], seeds[k])
                 if orders[place].talk.think and i == 0 and plans[k] is not None:
                     yield place, Thought(plan.write(plans[k]))  # type: ignore[arg-type]
                 elif plans[k] is None:
@@ -233,13 +233,23 @@ class PocketEngine:
             pixels = self._finished(last[k], order.ask, order.canvas)
             yield place, Drew(i, Picture(pixels, self._origin(seed, how, plans[k])), seed)
 
-    def _thought(self, order: Order, seed: int) -> Plan | None:
-        """The plan of a picture: the person's own, or one that is written after the prompt."""
+    def _thoughts(self, orders: list[Order], seeds: list[int]) -> list[Plan | None]:
+        """The plan of each picture: the person's own, or one that is written after the prompt."""
         assert self.mind is not None
-        if order.talk.plan:
-            width, height = design(order.canvas)
-            return replace(plan.read(order.talk.plan), width=width, height=height)
-        return self.mind.think(order.talk.prompt, *design(order.canvas), seed)
+        plans = [self._own(order) for order in orders]
+        bare = [k for k, made in enumerate(plans) if made is None]
+        if bare:
+            written = self.mind.think([orders[k].talk.prompt for k in bare], *design(orders[0].canvas), [seeds[k] for k in bare])
+            for k, made in zip(bare, written, strict=True):
+                plans[k] = made
+        return plans
+
+    def _own(self, order: Order) -> Plan | None:
+        """The plan that the person gave, on the canvas of the ask."""
+        if not order.talk.plan:
+            return None
+        width, height = design(order.canvas)
+        return replace(plan.read(order.talk.plan), width=width, height=height)
 
     def _empty(self, canvas: Canvas) -> Plan:
         return Plan(*design(canvas), "solid #ffffff")
@@ -286,7 +296,7 @@ class PocketEngine:
         plans = [self._plan_of(picture, canvas) for picture in sources]
         known = [p for p, _ in plans if p is not None]
         if talk.plan:
-            after = self._thought(order, seed)
+            after = self._own(order)
         elif len(known) < len(plans):
             return None
         elif len(known) > 1:

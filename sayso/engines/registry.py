@@ -106,6 +106,9 @@ def _remote_missing() -> str | None:
     return None if os.environ.get("OPENAI_API_KEY") else "no key was given; set SAYSO_REMOTE_KEY or OPENAI_API_KEY"
 
 
+_PAINTING_PACES = {"low": 1, "medium": 1, "high": 2, "xhigh": 4, "max": 8}  # what is painted after a plan gains little from more steps
+
+
 class BuiltIn:
     """Our own engines, offered exactly as a plugin would offer them."""
 
@@ -123,6 +126,7 @@ class BuiltIn:
                 sizes=("512x512", "576x448", "448x576", "640x384", "384x640"),
                 shaped=True,
                 options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
+                paces=_PAINTING_PACES if Ability.THINK in header.pocket_abilities() else {},
             ),
             EngineInfo(
                 name="fake",

@@ -153,7 +153,7 @@ def _check(ask: Ask, pairs: list[tuple[str, Picture]], wants: str, abilities: Co
 
 
 def _own_plan(ask: Ask, abilities: Collection[Ability], known_looks: Collection[str]) -> str | None:
-    """The plan that came with the ask, in its canonical wording; "" asks for a picture from words alone. Raises BadInput."""
+    """The plan that came with the ask, in its canonical wording; "none" and "" ask for a picture from words alone. Raises BadInput."""
     given = ask.options.get("plan")
     if given is None:
         return None
@@ -161,7 +161,7 @@ def _own_plan(ask: Ask, abilities: Collection[Ability], known_looks: Collection[
         raise CannotDo("these weights were not trained to draw from a plan; leave the plan out")
     if not isinstance(given, str):
         raise BadInput(f"the plan is {type(given).__name__}; give it as text")
-    if not given.strip():
+    if given.strip().lower() in ("", "none"):
         return ""
     read = plan.read(given)
     plan.scene_of(read)

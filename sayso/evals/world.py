@@ -233,7 +233,8 @@ def table(scores: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _contact_sheet(results: list[Result], out: Path) -> None:
+def contact_sheet(results: list[Result], out: Path) -> None:
+    """`sheet.webp`: the first pictures of each task with their prompts, right or wrong."""
     import numpy as np
     from PIL import Image
 
@@ -270,7 +271,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{result.task} {result.index + 1}/{args.n}, {left / 60:.1f} min left   ", end=end, file=sys.stderr, flush=True)
     scores = summary(results, tasks, tuple(t.name for t in wanted if t not in tasks))
     (args.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    _contact_sheet(results, args.out)
+    contact_sheet(results, args.out)
     print(json.dumps(scores) if args.json else table(scores))
     if results:
         print(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from sayso.models.grounding import Ground, Grounding, GroundSpec
 from sayso.models.specs import Prediction, UnifiedSpec
-from sayso.models.vision import VisionTower
+from sayso.models.vision import Eye, VisionTower
 
 # ---------------------------------------------------------------------------------------------------------------------
 # helpers
@@ -55,7 +55,8 @@ class Cache:
 
 @dataclass(frozen=True)
 class Output:
-    """Rows after the final norms [B, U, C], [B, P, C], the cache with this block's rows appended, and the draw rows half-way up."""
+    """Rows after the final norms [B, U, C], [B, P, C], the cache with this block's rows appended, and the rows half-way up of the
+    expert that has the picture: draw's, or understand's where there are no others."""
 
     understand: Tensor
     draw: Tensor
@@ -246,12 +247,12 @@ class TimeEmbedding(nn.Module):
 
 
 class UnifiedModel(nn.Module):
-    """See the module's docstring. `forward` runs one block; `read`, `see`, `show` and `draw` make blocks and call it."""
+    """See the module's docstring. `forward` runs one block; `read`, `see`, `look`, `show` and `draw` make blocks and call it."""
 
     def __init__(self, spec: UnifiedSpec, strides: bool = False, grounds: GroundSpec | None = None):
         """`strides`: the draw expert is told how long the sampler's step is, as weights distilled to few steps need.
 
-        `grounds`: it can be told, patch by patch, what a plan puts there.
+        `grounds`: it thinks in plans: it can be told, patch by patch, what a plan puts there, and has an eye to read plans off pictures.
         """
         super().__init__()
         self.spec = spec
@@ -269,6 +270,7 @@ class UnifiedModel(nn.Module):
         self.places = None if spec.table_side is None else nn.Embedding(spec.table_side**2, spec.width)
         self.vision = None if spec.vision is None else VisionTower(spec.vision, spec.width)
         self.grounding = None if grounds is None else Grounding(grounds, spec.width)
+        self.eye = None if grounds is None else Eye(4, math.isqrt(spec.patch_channels // 4), spec.width)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights from the generator: σ = 1/√fan-in, output projections of the layers and the picture head zero."""
@@ -282,7 +284,7 @@ class UnifiedModel(nn.Module):
             elif name in ("embed.weight", "grounding.things.weight", "grounding.manners.weight"):
                 nn.init.normal_(parameter, std=0.25, generator=generator)
             else:
-                nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5, generator=generator)
+                nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5, generator=generator)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -305,7 +307,7 @@ class UnifiedModel(nn.Module):
             rows, pair = layer(rows, turns, past, mask, causal)
             kept.append(pair)
             if index + 1 == (len(self.layers) + 1) // 2:
-                middle = rows[1]
+                middle = rows[1] if rows[1].shape[1] else rows[0]
         return Output(self.understand_norm(rows[0]), self.draw_norm(rows[1]), Cache(tuple(kept), valid), middle)
 
     def read(self, ids: Tensor, lengths: Tensor | None, cache: Cache | None, start: Tensor, dtype: torch.dtype) -> Output:
@@ -339,9 +341,20 @@ class UnifiedModel(nn.Module):
         """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
         return self.patch_out(self.draw(z, t, coordinates, start, cache, stride, ground).draw)
 
-    def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Cache:
-        """Clean patches x [B, P, patch_channels] become context: the cache with them, as a picture at time 0, at its end."""
-        return self.draw(x, torch.zeros(len(x), device=x.device), coordinates, start, cache).cache
+    def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
+        """Clean patches x [B, P, patch_channels] become context for what is drawn after them, as a picture at time 0."""
+        return self.draw(x, torch.zeros(len(x), device=x.device), coordinates, start, cache)
+
+    def look(self, pixels: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
+        """A picture to be read: [B, 4, H, W] in −1..1 through the eye, as understand rows at position `start` [B].
+
+        `coordinates` [U, 2] of its patches. Reading and painting share no weights, so each can be trained without the other.
+        """
+        assert self.eye is not None, "these weights read no pictures"
+        rows = self.eye(pixels) + self.place_rows(coordinates, pixels.dtype)
+        sequence = start[:, None, None].expand(-1, rows.shape[1], 1)
+        positions = self._positions(torch.cat((sequence, coordinates.float().expand(len(rows), -1, -1)), dim=-1))
+        return self(Block(rows, rows[:, :0], positions, positions[:, :0], causal=False), cache)
 
     def draw(
         self,

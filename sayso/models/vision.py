@@ -7,6 +7,8 @@ Axes: B batch, T patches, C vision width, M model width.
 
 from __future__ import annotations
 
+import itertools
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -36,6 +38,36 @@ class VisionLayer(nn.Module):
         q, k, v = (project(y).unflatten(-1, (self.heads, -1)).transpose(1, 2) for project in self.qkv)
         x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return x + self.fc2(F.gelu(self.fc1(self.norm2(x)), approximate="tanh"))
+
+
+class Convolution(nn.Conv2d):
+    """Master weights keep their dtype; the convolution runs in the dtype of the picture."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.conv2d(x, self.weight.to(x.dtype), bias, self.stride, self.padding)
+
+
+class Eye(nn.Module):
+    """A small picture → rows of the model, one for each of its patches, through convolutions of stride 2.
+
+    Patches cut by a grid look different for every place of a thing; a few early convolutions learn to read from far fewer pictures
+    (Xiao et al., "Early Convolutions Help Transformers See Better", 2021).
+    """
+
+    def __init__(self, channels: int, patch: int, width: int):
+        super().__init__()
+        halvings = patch.bit_length() - 1
+        assert patch == 1 << halvings, f"patches of {patch} pixels; an eye halves, so their side is a power of two"
+        widths = [channels, *(max(8, width >> k) for k in range(halvings - 1, -1, -1))]
+        self.convolutions = nn.ModuleList(Convolution(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, channels, H, W] in −1..1, sides multiples of the patch → [B, T, M] in the dtype of the pixels."""
+        x = pixels
+        for k, layer in enumerate(self.convolutions):
+            x = layer(F.silu(x) if k else x)
+        return x.flatten(2).transpose(1, 2)
 
 
 class VisionTower(nn.Module):

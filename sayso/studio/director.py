@@ -240,8 +240,9 @@ class Director:
         if info.shaped and direction.fit is None:
             direction = _in_shape(direction, info.sizes)
         quality = _quality(request)
-        known = "quality" in info.options
-        steps = request.steps if request.steps is not None or quality is None or known else int(getattr(self.settings, f"steps_{quality}"))
+        known, steps = "quality" in info.options, request.steps
+        if steps is None and quality is not None and not known:
+            steps = info.paces.get(quality) or int(getattr(self.settings, f"steps_{quality}"))
         return replace(direction, engine=info.name, steps=steps, quality=quality if known else None, obeys=Ability.MASK in info.abilities)
 
     def _able(self, request: Request, needs: set[Ability]) -> list[EngineInfo]:

@@ -109,6 +109,7 @@ class TrainConfig:
     tasks: tuple[tuple[str, float], ...] = MENUS["draw"]  # of states from before there were tasks; new runs take MENU
     text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
     paint_shift: float = 3.0  # time_shift of pictures painted after their plan: all that is to be learnt is near noise
+    blind: float = 0.7  # share of them at pure noise: one step draws them, from the plan alone
     reel: tuple[int, int] = (120, 60)  # turntables and walks drawn ahead, where those are tasks
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sayso.engines import checkpoint
@@ -122,13 +123,14 @@ def grounds_of(config: TrainConfig) -> GroundSpec | None:
     return spec_of(known_of(config)) if mixed.thinks(config) else None
 
 
-THINGS = "grounding.things.weight"
+THINGS, MEASURES = "grounding.things.weight", "grounding.measures.weight"
 
 
 def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel, concepts: Sequence[str]) -> dict[str, Tensor]:
     """Weights of a file for a model that may have more pieces, know other things, or be the first to be told of plans.
 
-    What the file lacks is as in the fresh model; things keep their rows by name. Weights of another width stay as they are.
+    What the file lacks is as in the fresh model; things keep their rows by name, and new measures count for nothing yet.
+    Weights of another width stay as they are.
     """
     out = {name: tensor.float() for name, tensor in tensors.items()}
     new = {name: tensor.detach().clone() for name, tensor in fresh.state_dict().items()}
@@ -145,7 +147,8 @@ def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel
                     table[i] = out[THINGS][before[name]]
             table[:2] = out[THINGS][:2]
             out[THINGS] = table
-        out |= {name: tensor for name, tensor in new.items() if name.startswith("grounding.") and name not in out}
+            out[MEASURES] = F.pad(out[MEASURES], (0, new[MEASURES].shape[1] - out[MEASURES].shape[1]))
+        out |= {name: tensor for name, tensor in new.items() if name.startswith(("grounding.", "eye.")) and name not in out}
     return out
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sayso.engines.ground import ground_of
 from sayso.models import flow
-from sayso.models.codecs.pixels import encode, patchify
+from sayso.models.codecs.pixels import encode, patchify, unpatchify
 from sayso.models.grounding import Ground
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel, patch_coordinates
@@ -236,13 +236,15 @@ class MixedStream(Stream):
 @dataclass(frozen=True, eq=False)
 class Ready:
     """A group on the device. `scripts`: ids int64 [B, U], lengths int64 [B], learnt bool [B, U] of each text; `patches` float32
-    [B, T, C] and `weights` float32 [B, T] (mean 1) per picture; `coordinates` [T, 2]; `labels` of a picture that is only seen."""
+    [B, T, C] and `weights` float32 [B, T] (mean 1) per picture; `coordinates` [T, 2] of patches in `shape` (rows, columns);
+    `labels` of a picture that is only seen."""
 
     layout: Layout
     scripts: list[tuple[Tensor, Tensor, Tensor]]
     patches: list[Tensor]
     weights: list[Tensor]
     coordinates: Tensor
+    shape: tuple[int, int]
     ground: Ground | None
     labels: Labels | None
 
@@ -267,7 +269,7 @@ def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, c
     scripts = [(torch.from_numpy(s.ids).to(device), torch.from_numpy(s.lengths).to(device), torch.from_numpy(s.learnt).to(device))
                for s in group.scripts]
     ground = None if group.grounds is None else ground_of(group.grounds).to(device)
-    return Ready(group.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), ground, labels)
+    return Ready(group.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), (rows, columns), ground, labels)
 
 
 def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
@@ -322,11 +324,16 @@ def group_loss(
             shift = config.paint_shift if block.painted else stage.time_shift
             t = flow.sample_times(B, generator, device)
             t = shift * t / (1 + (shift - 1) * t)
+            if block.painted:
+                t[torch.rand(B, generator=generator, device=device) < config.blind] = 1.0
             z = flow.mix(x, torch.randn(x.shape, generator=generator, device=device), t)
             x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache, None, group.ground if block.painted else None)
             drawn.append(flow.velocity_loss(x_hat.float(), x, t, weight, config.t_min))
         if block.shown:
-            seen = model.draw(x.to(dtype), torch.zeros(B, device=device), group.coordinates, start, cache)
+            if block == SEEN:
+                seen = model.look(unpatchify(x, config.patch, *group.shape).to(dtype), group.coordinates, start, cache)
+            else:
+                seen = model.show(x.to(dtype), group.coordinates, start, cache)
             cache = seen.cache
             if head is not None and group.labels is not None and config.dense:
                 named.append(head(seen.middle, group.labels))

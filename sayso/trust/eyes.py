@@ -87,13 +87,18 @@ def _languages(program: str) -> str:
     return "+".join(one for one in ("eng", "chi_sim") if one in known) or "eng"
 
 
-def _read(program: str, picture: Picture) -> str | None:
+def on_white(picture: Picture, side: int) -> Image.Image:
+    """The picture as it looks on a white page, RGB, at most `side` pixels long."""
     ground = Image.new("RGBA", (picture.width, picture.height), "white")
     ground.alpha_composite(Image.fromarray(np.ascontiguousarray(picture.pixels)))
-    image = ground.convert("L")
-    image.thumbnail((SIDE, SIDE))
+    image = ground.convert("RGB")
+    image.thumbnail((side, side))
+    return image
+
+
+def _read(program: str, picture: Picture) -> str | None:
     out = io.BytesIO()
-    image.save(out, "PNG", compress_level=1)
+    on_white(picture, SIDE).convert("L").save(out, "PNG", compress_level=1)
     try:
         words = [program, "stdin", "stdout", "-l", _languages(program), "--psm", "11"]
         ran = subprocess.run(words, input=out.getvalue(), capture_output=True, timeout=SECONDS, check=False)

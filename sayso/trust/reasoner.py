@@ -16,9 +16,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image
-
+from sayso.trust.eyes import on_white
 from sayso.trust.rules import Example, Rulebook, Stage
 from sayso.types import Picture
 
@@ -88,12 +86,8 @@ def parse(answer: str, book: Rulebook) -> Answer:
 
 
 def _jpeg(picture: Picture) -> bytes:
-    ground = Image.new("RGBA", (picture.width, picture.height), "white")
-    ground.alpha_composite(Image.fromarray(np.ascontiguousarray(picture.pixels)))
-    image = ground.convert("RGB")
-    image.thumbnail((SIDE, SIDE))
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=85)
+    on_white(picture, SIDE).save(out, "JPEG", quality=85)
     return out.getvalue()
 
 

@@ -24,7 +24,8 @@ THINGS = 3
 NOTHING, STRANGER = 0, 1  # kinds of things: none, and one the model was not trained on
 MANNERS = STYLES + fonts.FONTS  # how a thing is drawn: an item's style, a character's font
 _WAVES = np.array((1.0, 2.0, 4.0, 8.0)) * np.pi
-MEASURES = 6 * len(_WAVES) + 1 + 3 + 4 + 1
+_FINE = np.array((16.0, 32.0)) * np.pi  # an item of 32 pixels has detail of up to 16 waves; without these, moved things are blurred
+MEASURES = 6 * len(_WAVES) + 1 + 3 + 4 + 1 + 4 * len(_FINE)
 BEHIND = len(BACKGROUND_KINDS) + len(PATTERNS) + len(BACKDROPS) + BACKDROP_VARIANTS + 8 + len(looks.NAMES) + 4 * len(_WAVES)
 _NAMES = PATTERNS + BACKDROPS
 
@@ -150,12 +151,12 @@ def _measures(things: np.ndarray, x: np.ndarray, y: np.ndarray, parts: int, nth:
     large = np.log2(np.maximum(side * parts, 0.05))
     return np.concatenate(
         (_waves(u), _waves(v), large[:, None], _waves(large), np.stack((facing, sine, cosine), 1), things[:, 8:],
-         (nth == 0)[:, None]), axis=1)
+         (nth == 0)[:, None], _waves(u, _FINE), _waves(v, _FINE)), axis=1)
 
 
-def _waves(x: np.ndarray) -> np.ndarray:
-    """[M] → [M, 2 · len(_WAVES)]: sines, then cosines."""
-    angles = np.clip(x, -2, 4)[:, None] * _WAVES
+def _waves(x: np.ndarray, waves: np.ndarray = _WAVES) -> np.ndarray:
+    """[M] → [M, 2 · len(waves)]: sines, then cosines."""
+    angles = np.clip(x, -2, 4)[:, None] * waves
     return np.concatenate((np.sin(angles), np.cos(angles)), axis=1)
 
 
