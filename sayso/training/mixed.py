@@ -335,14 +335,14 @@ def group_loss(
             else:
                 seen = model.show(x.to(dtype), group.coordinates, start, cache)
             cache = seen.cache
-            if head is not None and group.labels is not None and config.dense:
+            if head is not None and group.labels is not None and config.dense_read:
                 named.append(head(seen.middle, group.labels))
         start = start + 1
     zero = torch.zeros((), device=device)
     picture = torch.stack(drawn).mean() if drawn else zero
     text = torch.stack(written).mean() if written else zero
     dense = torch.stack(named).mean() if named else zero
-    return picture + config.text_weight * text + config.dense * dense, picture.detach(), text.detach()
+    return picture + config.text_weight * text + config.dense_read * dense, picture.detach(), text.detach()
 
 
 WORDS_HELD = 0.35  # share of the room for words that is filled on average
