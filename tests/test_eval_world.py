@@ -14,7 +14,7 @@ from sayso.evals import world
 from sayso.evals.tasks import TASKS, Task, prompt_of
 from sayso.evals.world import Result
 from sayso.types import Ask, Drew, Event, Message, Picture
-from sayso.world import art, lexicon
+from sayso.world import art, colours, lexicon, wording
 from sayso.world.render import render
 from sayso.world.sampler import default_mix
 from sayso.world.splits import held_out
@@ -77,3 +77,18 @@ def test_sums() -> None:
 def test_unknown_tasks_are_named() -> None:
     with pytest.raises(Unknown, match="single"):
         world.chosen("singel")
+
+
+@pytest.mark.parametrize("name", ["style", "background", "transparency"])
+def test_what_is_judged_was_asked_for(name: str) -> None:
+    task = next(t for t in TASKS if t.name == name)
+    for index in range(100):
+        scene, prompt = prompt_of(task, WORLD, 0, index)
+        if name == "style":
+            words = {*wording.STYLE_EN[scene.items[0].style], *wording.STYLE_ZH[scene.items[0].style]}
+        elif name == "transparency":
+            words = {"transparent", "no background", "without", "cut out", "透明", "无背景", "没有背景"}
+        else:
+            (colour,) = scene.background.colours
+            words = {colour, *(word for c in colours.COLOURS if c.hex == colour for word in (*c.en, *c.zh))}
+        assert any(word.lower() in prompt.lower() for word in words), (prompt, words)

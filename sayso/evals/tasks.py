@@ -60,6 +60,7 @@ def _hanzi(scene: Scene) -> bool:
     return any("\u4e00" <= c <= "\u9fff" for line in scene.lettering for c in line.text)
 
 
+# Style and background are asked for in dense prompts, since shorter ones may leave them out.
 TASKS: tuple[Task, ...] = (
     Task("single", "single", "short", ("concept",), True, lambda s: len(s.items) == 1, _plain),
     Task("two", "pair", "short", ("concept",), True, lambda s: len(s.items) == 2, _plain),
@@ -75,9 +76,9 @@ TASKS: tuple[Task, ...] = (
         lambda s: len(s.items) == 2 and len({i.tint for i in s.items}) == 2 and len({i.concept for i in s.items}) == 2,
         _as_it_is,
     ),
-    Task("style", "single", "medium", ("style",), False, lambda s: len(s.items) == 1, _plain),
-    Task("background", "single", "medium", ("background",), False, lambda s: s.background.kind == "solid", _on_colour),
-    Task("transparency", "single", "medium", ("transparency",), False, lambda s: len(s.items) == 1, _on_nothing),
+    Task("style", "single", "dense", ("style",), False, lambda s: len(s.items) == 1, _plain),
+    Task("background", "single", "dense", ("background",), False, lambda s: s.background.kind == "solid", _on_colour),
+    Task("transparency", "single", "dense", ("transparency",), False, lambda s: len(s.items) == 1, _on_nothing),
     Task("lettering", "lettering", "medium", ("lettering",), False, lambda s: len(s.lettering) == 1, _as_it_is),
     Task("letters", "lettering", "medium", ("lettering",), False, lambda s: len(s.lettering) == 1 and not _hanzi(s), _as_it_is),
     Task("characters", "lettering", "medium", ("lettering",), False, lambda s: len(s.lettering) == 1 and _hanzi(s), _as_it_is),
