@@ -3,7 +3,7 @@
 # What comes out knows a dozen things and paints blurs where plans say; few of the plans that it writes can be read.
 # runs/speedrun.sh is the real thing.
 #
-#   bash runs/cpu.sh [FOLDER]     (default: runs/work/toy; made anew each time)
+#   bash runs/cpu.sh [FOLDER]     (default: runs/made/toy; made anew each time)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v sayso >/dev/null; then
@@ -11,7 +11,7 @@ if ! command -v sayso >/dev/null; then
     exit 1
 fi
 
-out=${1:-runs/work/toy}
+out=${1:-runs/made/toy}
 marker=$out/.made-by-runs-cpu
 if [ -e "$out" ] && [ ! -e "$marker" ]; then
     echo "$out was not made by this script; give a folder that may be replaced" >&2

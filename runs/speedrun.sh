@@ -6,7 +6,7 @@
 #   OUT=/big/disk/pocket MINUTES=60 bash runs/speedrun.sh
 #
 # Interrupted, killed or out of MINUTES: run the same line again and it goes on from the last saved state (every two minutes).
-#   OUT       folder of the run                       (runs/work/speedrun)
+#   OUT       folder of the run                       (runs/made/speedrun)
 #   DEPTH     the one dial                            (12: 46 M parameters)
 #   PICTURES  length of the run                       (9000000, about half an hour on an H200)
 #   MINUTES   stop training after so long             (no limit)
@@ -16,7 +16,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=${OUT:-runs/work/speedrun}
+out=${OUT:-runs/made/speedrun}
 depth=${DEPTH:-12}
 pictures=${PICTURES:-9000000}
 seed=${SEED:-0}

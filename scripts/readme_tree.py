@@ -26,7 +26,7 @@ FOLDERS = {  # folders whose __init__.py says nothing or that have none, and wha
     "sayso/weights": "the bundled weights and their model card",
     "sayso/world/data": "art in five styles, fonts, names and words, with their licences",
 }
-SKIPPED = {".git", ".venv", "out", "build", "dist", "node_modules", "__pycache__", "runs/work"}
+SKIPPED = {".git", ".venv", "out", "build", "dist", "node_modules", "__pycache__", "runs/made"}
 CLOSED = {"docs", "tests", "sayso/web/static", "sayso/weights", "sayso/world/data", ".ci"}  # listed as one line
 LONGEST = 92  # characters of a description
 

@@ -30,7 +30,7 @@ NAME = "model.safetensors"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, required=True, help="the teacher: a model of `sayso train --tasks draw`")
-    parser.add_argument("--out", type=Path, default=Path("runs/work/distilled"), help="folder for the student and its log")
+    parser.add_argument("--out", type=Path, default=Path("runs/made/distilled"), help="folder for the student and its log")
     parser.add_argument("--guidance", type=float, default=5.0, help="guidance that goes into the weights (default 5)")
     parser.add_argument(
         "--grid", type=int, choices=(1, 2, 4, 8, 16), default=4, help="steps that the student draws in by default (default 4)"

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--depth", type=int, default=None, help="the one dial: layers, and a width of 32 times as much (default: 8 on a CPU, 12 on a GPU)"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="where to train (default: cuda when there is one)")
-    parser.add_argument("--out", type=Path, default=Path("runs/work/pocket"), help="folder of the run")
+    parser.add_argument("--out", type=Path, default=Path("runs/made/pocket"), help="folder of the run")
     parser.add_argument("--start", type=Path, default=None, metavar="FILE", help="begin from the weights and tokenizer of a model file")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument(
