@@ -8,10 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sayso.engines import mind
 from sayso.engines.ground import of_plans
 from sayso.engines.pocket import CUT, PocketEngine
 from sayso.engines.talk import Talk, understood
@@ -20,8 +17,8 @@ from sayso.models.codecs.pixels import encode, patchify
 from sayso.models.unified import patch_coordinates
 from sayso.training.mixed import text_loss
 from sayso.training.optim import Optimiser
-from sayso.types import Ask, Drew, Picture, Plan, PlanItem, PlanText, Preview, Said, Step, Thought
-from sayso.world import masks, plan, shorthand
+from sayso.types import Ask, Drew, Picture, Plan, PlanItem, Preview, Said, Step, Thought
+from sayso.world import masks, plan, revision, shorthand
 from sayso.world.render import render
 from tests.pocket_kit import ask, drawn, made, pictures, says
 
@@ -59,16 +56,17 @@ def exact(made: Plan, side: int = SIDE) -> np.ndarray:
 def taught() -> PocketEngine:
     """Depth 2, 400 updates: all texts and plans above by heart."""
     torch.manual_seed(0)
-    said = [*THOUGHTS, *(words for _, words, _ in CHANGES), *(f"{q} {a}" for _, q, a in ANSWERS)]
+    changed = [revision.write(before, after) for before, _, after in CHANGES]
+    said = [*THOUGHTS, *(words for _, words, _ in CHANGES), *changed, *(f"{q} {a}" for _, q, a in ANSWERS)]
     pieces = tokens.train([*said, *map(shorthand.write, (A_FOX, AN_APPLE, BOTH, BLUE_BOTH, NONE))], 330).with_marks(shorthand.MARKS)
     engine = made(pieces, concepts=CONCEPTS)
     model = engine.model.requires_grad_(True).train()
     model.initialise(torch.Generator().manual_seed(0))
     short = shorthand.write
     rows = [([words], short(p)) for words, plans in THOUGHTS.items() for p in plans]
-    rows += [([short(before), words], short(after)) for before, words, after in CHANGES]
+    rows += [([short(before), words], change) for (before, words, _), change in zip(CHANGES, changed, strict=True)]
+    rows += [([short(A_FOX), short(AN_APPLE), "both in one"], shorthand.mark(1) + revision.write(A_FOX, BOTH))]
     rows += [([short(p), question], answer) for p, question, answer in ANSWERS]
-    rows += [([short(A_FOX), short(AN_APPLE), "both in one"], short(BOTH))]
     ids, learnt = padded(pieces, rows)
     seen = [A_FOX, AN_APPLE, BOTH, BLUE_FOX]
     shown = torch.stack([encode(engine._small(Picture(exact(p)), engine._canvas(ask(), said_of("x")), True)) for p in seen])
@@ -84,7 +82,7 @@ def taught() -> PocketEngine:
         if step < 100 or step % 3 == 0:  # texts are known long before the colours are right
             out = model.read(ids, None, None, torch.zeros(len(ids)), torch.float32)
             loss = text_loss(model, out.understand, ids, learnt)
-        cache = model.look(shown, where, torch.zeros(len(shown)), None).cache
+        cache = model.look(model.glance(shown, where), where, torch.zeros(len(shown)), None).cache
         out = model.read(read, None, cache, torch.ones(len(shown)), torch.float32)
         loss = loss + text_loss(model, out.understand, read, read_learnt)
         t = torch.rand(len(plans), generator=generator).sqrt()
@@ -298,45 +296,3 @@ def test_questions_are_answered_from_the_plan(engine: PocketEngine, made_of: Pla
     for origin in ({"plan": plan.write(made_of)}, {}):
         events = list(engine.respond(ask(says(Picture(exact(made_of), origin), question), want="text")))
         assert events == [Said(answer)]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# what was copied nearly
-
-boxes = st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(10, 40), st.integers(10, 40)).map(
-    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
-)
-things = st.builds(PlanItem, st.sampled_from(CONCEPTS), boxes, st.sampled_from(("flat", "line")), st.sampled_from((None, BLUE)))
-said = st.builds(PlanText, st.sampled_from(("A", "B")), boxes, st.just("sans"), st.just(RED))
-some = st.builds(lambda i, t: Plan(64, 64, "transparent", tuple(i), tuple(t)), st.lists(things, max_size=5), st.lists(said, max_size=3))
-slips = st.lists(st.tuples(*[st.integers(-mind.SLIP, mind.SLIP)] * 4), min_size=8, max_size=8)
-
-
-@given(some, slips)
-def test_boxes_copied_with_slips_are_as_they_were(before: Plan, off: list[tuple[int, ...]]) -> None:
-    """Where no two things are so alike that a slip could mean the other."""
-    places = [p.box for p in (*before.items, *before.lettering)]
-    if any(max(abs(a - b) for a, b in zip(p, q, strict=True)) <= 2 * mind.SLIP for k, p in enumerate(places) for q in places[:k]):
-        return
-    moved = [replace(p, box=tuple(b + d for b, d in zip(p.box, d, strict=True))) for p, d in zip((*before.items, *before.lettering), off)]
-    items, lettering = tuple(moved[: len(before.items)]), tuple(moved[len(before.items) :])
-    assert mind.settled(before, replace(before, items=items, lettering=lettering)) == before  # type: ignore[arg-type]
-
-
-@given(some, some)
-def test_what_is_new_stays_new(before: Plan, after: Plan) -> None:
-    out = mind.settled(before, after)
-    assert (out.background, out.look) == (after.background, after.look)
-    assert (len(out.items), len(out.lettering)) == (len(after.items), len(after.lettering))
-    old = (*before.items, *before.lettering)
-    for was, now in zip((*after.items, *after.lettering), (*out.items, *out.lettering), strict=True):
-        assert replace(now, box=was.box) == was
-        far = max(abs(a - b) for a, b in zip(now.box, was.box, strict=True))
-        assert far == 0 or (now in old and far <= mind.SLIP)
-    assert mind.settled(before, out) == out and mind.settled(after, after) == after
-
-
-def test_one_thing_stands_for_one_thing() -> None:
-    two = Plan(64, 64, "transparent", (FOX, replace(FOX, box=(11, 11, 47, 47))))
-    assert mind.settled(of(FOX), two).items == two.items, "only one of two near copies is the old one, here to the percent"
-    assert mind.settled(A_FOX, replace(A_FOX, items=(replace(FOX, box=(13, 10, 46, 46)),))).items[0].box == (13, 10, 46, 46)

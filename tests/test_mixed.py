@@ -25,8 +25,8 @@ from sayso.training.dense import DenseHead
 from sayso.training.mixed import Group, Mixed, draft, group_loss, ready, sizes, texts_of, together
 from sayso.training.optim import Optimiser
 from sayso.training.stream import world_of
-from sayso.training.tasks import BY_NAME, TASKS, Desk, Painting, Reel, Shot, Task, Words, fill
-from sayso.world import alley, looks, plan, shorthand, solids
+from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, Words, fill
+from sayso.world import alley, looks, plan, revision, shorthand, solids
 from sayso.world import atlas as atlases
 from sayso.world.atlas import Atlas
 from sayso.world.grounds import characters
@@ -90,11 +90,16 @@ def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, piece
             assert isinstance(scene, Scene) and texts == [shorthand.write(plan.to_plan(scene))] and not any(i.shadow for i in scene.items)
         if task.name in ("think", "think look"):
             assert (" look " in texts[1]) == (task.name == "think look")
-        if task.name in ("rethink", "combine", "combine three"):
-            assert texts[-1] not in texts[:-1], "something changes"
-        if task.name == "remask":
-            edges = [shorthand.MARKS.index(c) for c in texts[1][:4]]
-            assert texts[1][4] == " " and edges[0] < edges[2] and edges[1] < edges[3]
+        if task.name in ("rethink", "remask"):
+            before = shorthand.read(texts[0], *design)
+            assert len(texts) == 1 + 2 * ASKED
+            assert all(revision.read(change, before) != before for change in texts[2::2]), "something changes"
+        if task.name in ("combine", "combine three"):
+            base = shorthand.read(texts[shorthand.MARKS.index(texts[-1][0]) - 1], *design)
+            assert revision.read(texts[-1][1:], base) != base
+        for asked in texts[1::2] if task.name == "remask" else ():
+            edges = [shorthand.MARKS.index(c) for c in asked[:4]]
+            assert asked[4] == " " and edges[0] < edges[2] and edges[1] < edges[3]
 
 
 def painted_as_planned(painting: Painting, size: tuple[int, int]) -> None:
@@ -191,9 +196,13 @@ def test_only_what_is_to_be_written_is_learnt(pieces: Pieces, film: Reel) -> Non
     (script,) = group.scripts
     for ids, length, learnt in zip(script.ids, script.lengths, script.learnt, strict=True):
         begins = [i for i in range(length) if ids[i] == pieces.begin]
-        assert len(begins) == 3 and not learnt[: begins[2] + 1].any() and learnt[begins[2] + 1 : length].all()
-        assert ids[length - 1] == pieces.end
-        assert shorthand.read(pieces.decode(ids[begins[2] : length].tolist()), *world_of(CONFIG).aspects[0][0])
+        ends = [*begins[1:], length]
+        assert len(begins) == 1 + 2 * ASKED and ids[length - 1] == pieces.end
+        before = shorthand.read(pieces.decode(ids[: begins[1]].tolist()), *world_of(CONFIG).aspects[0][0])
+        for k, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+            mine = k > 0 and k % 2 == 0
+            assert not learnt[begin] and learnt[begin + 1 : end].all() == mine and learnt[begin + 1 : end].any() == mine
+            assert not mine or revision.read(pieces.decode(ids[begin:end].tolist()), before) != before
 
 
 def fresh(pieces: Pieces, depth: int = 2) -> UnifiedModel:
@@ -251,16 +260,18 @@ def test_a_painted_picture_is_told_of_its_plan(pieces: Pieces, atlas: Atlas, fil
 def test_painting_and_everything_else_about_plans_share_no_weight(pieces: Pieces, atlas: Atlas, film: Reel) -> None:
     """So that the two can be trained side by side and put together by name."""
     learnt = {}
-    for name in ("paint", "look", "read", "think", "rethink", "answer"):
+    for name in ("paint", "look", "glance", "read", "think", "rethink", "answer"):
         model = fresh(pieces)
         group = mixed.draft_group(BY_NAME[name], 5, 0, world_of(CONFIG), pieces, 2, (64, 64), 8, film)
         made = ready(group, atlas, world_of(CONFIG), 8, 8, 8, 2.0)
-        group_loss(model, None, made, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0].backward()
+        head = DenseHead(model.spec.width, world_of(CONFIG))
+        torch.nn.init.normal_(head.out.weight)  # zeros would pass no gradient
+        group_loss(model, head, made, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0].backward()
         learnt[name] = {n for n, p in model.named_parameters() if p.grad is not None}
     painting = learnt.pop("paint")
     assert learnt.pop("look") == painting and any(".draw." in n for n in painting) and not any(".understand." in n for n in painting)
     for name, mine in learnt.items():
-        assert mine and not mine & painting and any(n.startswith("eye.") for n in mine) == (name == "read")
+        assert mine and not mine & painting and any(n.startswith("eye.") for n in mine) == (name in ("glance", "read"))
 
 
 def test_words_read_piece_by_piece_equal_words_read_at_once(pieces: Pieces) -> None:
@@ -384,7 +395,7 @@ def test_stages_keep_their_shapes(pieces: Pieces, atlas: Atlas, film: Reel) -> N
             assert all(float(w.mean()) == pytest.approx(1, abs=1e-4) for w in r.weights)
             assert len(r.patches) == sum(isinstance(b, Shot) for b in g.layout)
             assert (r.ground is not None) == any(isinstance(b, Shot) and b.painted for b in g.layout)
-            assert (r.labels is not None) == (g.layout == BY_NAME["read"].layout)
+            assert (r.labels is not None) == (g.layout[0] == SEEN)
     assert len(shapes) == len({t.layout for t in TASKS if t.pictures}) + 1, "paint and look are two groups of one layout"
     assert all(w % 8 == 0 for w in widths)
 

@@ -59,7 +59,8 @@ def read(model: UnifiedModel, pieces: Pieces, rows: Sequence[Row], coordinates: 
 def look(model: UnifiedModel, pixels: Tensor, coordinates: Tensor, dtype: torch.dtype) -> Context:
     """One picture [4, H, W] in the model's pixels, to be read as a plan."""
     start = torch.zeros(1, device=model.embed.weight.device)
-    return Context(model.look(pixels[None].to(start.device, dtype), coordinates, start, None).cache, start + 1)
+    rows = model.glance(pixels[None].to(start.device, dtype), coordinates)
+    return Context(model.look(rows, coordinates, start, None).cache, start + 1)
 
 
 def write(writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int]) -> list[str]:

@@ -16,16 +16,17 @@ import numpy as np
 
 from sayso.errors import BadInput, CannotDo
 from sayso.types import Ability, Ask, Drew, Engine, Message, Part, Picture, Said, Text
-from sayso.world import alley, compare, edits, lexicon, looks, masks, negation, questions, solids
+from sayso.world import alley, compare, edits, lexicon, looks, masks, negation, questions, solids, wording
 from sayso.world.captions import caption
 from sayso.world.combine import sample_combination
+from sayso.world.layout import frame
 from sayso.world.render import render
 from sayso.world.sampler import WorldSpec, sample_scene
-from sayso.world.scene import Scene
+from sayso.world.scene import Item, Scene
 from sayso.world.turns import sample_turns
 
 if TYPE_CHECKING:
-    from sayso.world.judge import Judge
+    from sayso.world.judge import Judge, Seen, SeenItem
 
 T = TypeVar("T")
 CHINESE = 0.25
@@ -163,20 +164,57 @@ def _an_edit(room: Room, rng: random.Random, kind: str, others: Sequence[str]) -
     raise BadInput("the concepts of these weights allow no edits; examine weights that know more")
 
 
+LEFT_OPEN = ("add", "move", "resize", "give")  # kinds whose instruction leaves open where exactly, or how large
+RESIZED = 1.12  # factor from which a thing has another size
+NEAR = 0.05  # of the canvas: how far a thing may lie outside of the ninth that it was to go to
+
+
 def _edit(room: Room, index: int) -> Outcome:
     """Done, and nothing else changed."""
     rng = room.rng("edits", index)
     made = _an_edit(room, rng, _UNLETTERED[index % len(_UNLETTERED)], _UNLETTERED)
     before = exact(made.before)
     pixels = room.draw([user(before, made.instruction)], index)
-    verdict = room.judge.check(pixels, made.after, _facts(made.after, "background"))
-    reasons = list(verdict.reasons)
+    seen = room.judge.look(pixels)
+    verdict = room.judge.check(seen, made.after, _facts(made.after, "background", "position"))
+    reasons, boxes = list(verdict.reasons), made.region
+    if made.kind in LEFT_OPEN:
+        faults, found = _placed(made, seen)
+        reasons += faults
+        boxes += found
     if made.region != edits.WHOLE:
-        free = masks.of_boxes(made.region, before.shape[1], before.shape[0])
+        free = masks.of_boxes(boxes, before.shape[1], before.shape[0])
         if (stray := strayed(pixels, before, free)) > STRAY:
             reasons.append(f"{stray:.0%} of what was not named changed")
     total = len(verdict.facts) + 1
-    return Outcome(made.instruction, pixels, not reasons, 1 - len(reasons) / total, tuple(reasons))
+    return Outcome(made.instruction, pixels, not reasons, max(0.0, 1 - len(reasons) / total), tuple(reasons))
+
+
+def _placed(made: edits.Edit, seen: Seen) -> tuple[list[str], tuple[edits.Box, ...]]:
+    """What is wrong with the place and size of the thing that an edit brought, moved or resized, and the boxes it takes."""
+    after, kept = made.after, [i for i in made.after.items if i in made.before.items]
+    (new,) = (i for i in after.items if i not in made.before.items)
+    across, down = frame(after.width, after.height)
+
+    def apart(a: Item | SeenItem, b: Item | SeenItem) -> float:
+        return float(np.hypot((a.x - b.x) * across, (a.y - b.y) * down))
+
+    mine = [s for s in seen.items if s.concept == new.concept and all(apart(s, k) > k.size / 4 for k in kept if k.concept == s.concept)]
+    if not mine:
+        return [], ()  # that it is missing was said
+    it = min(mine, key=lambda s: apart(s, new))
+    faults = []
+    placed = made.kind == "move" or (made.kind == "add" and len(after.relations) == len(made.before.relations))
+    ninths = {wording.ninth(it.x + dx, it.y + dy) for dx in (-NEAR, 0, NEAR) for dy in (-NEAR, 0, NEAR)}
+    if placed and wording.ninth(new.x, new.y) not in ninths:
+        faults.append(f"the {new.concept} is not where it was to go")
+    if made.kind == "resize":
+        old = next(i for i in made.before.items if i not in after.items)
+        grown = it.size / old.size if new.size > old.size else old.size / it.size
+        if grown < RESIZED:
+            faults.append(f"the {new.concept} has its old size")
+    pose = Item(new.concept, new.style, it.x, it.y, it.size, it.turn, it.flip, shadow=False)
+    return faults, edits.item_boxes(pose, after.width, after.height)
 
 
 def _mask(room: Room, index: int) -> Outcome:

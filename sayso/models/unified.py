@@ -279,7 +279,9 @@ class UnifiedModel(nn.Module):
                 if name.endswith("bias"):
                     nn.init.zeros_(parameter)
                 continue
-            if name.endswith(("o_proj.weight", "down_proj.weight")) or name in ("patch_out.weight", "stride.fc2.weight"):
+            if name.endswith(("o_proj.weight", "down_proj.weight")) or name in ("patch_out.weight", "stride.fc2.weight") or (
+                name.startswith("eye.") and name.endswith("second.weight")
+            ):
                 nn.init.zeros_(parameter)
             elif name in ("embed.weight", "grounding.things.weight", "grounding.manners.weight"):
                 nn.init.normal_(parameter, std=0.25, generator=generator)
@@ -345,13 +347,16 @@ class UnifiedModel(nn.Module):
         """Clean patches x [B, P, patch_channels] become context for what is drawn after them, as a picture at time 0."""
         return self.draw(x, torch.zeros(len(x), device=x.device), coordinates, start, cache)
 
-    def look(self, pixels: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
-        """A picture to be read: [B, 4, H, W] in −1..1 through the eye, as understand rows at position `start` [B].
-
-        `coordinates` [U, 2] of its patches. Reading and painting share no weights, so each can be trained without the other.
-        """
+    def glance(self, pixels: Tensor, coordinates: Tensor) -> Tensor:
+        """A picture [B, 4, H, W] in −1..1 through the eye: [B, U, C]. `coordinates` [U, 2] of its patches."""
         assert self.eye is not None, "these weights read no pictures"
-        rows = self.eye(pixels) + self.place_rows(coordinates, pixels.dtype)
+        return self.eye(pixels) + self.place_rows(coordinates, pixels.dtype)
+
+    def look(self, rows: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
+        """A picture to be read: what the eye saw of it ([B, U, C], `glance`) as understand rows at position `start` [B].
+
+        Reading and painting share no weights, so each can be trained without the other.
+        """
         sequence = start[:, None, None].expand(-1, rows.shape[1], 1)
         positions = self._positions(torch.cat((sequence, coordinates.float().expand(len(rows), -1, -1)), dim=-1))
         return self(Block(rows, rows[:, :0], positions, positions[:, :0], causal=False), cache)

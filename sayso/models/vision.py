@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import itertools
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sayso.models.specs import VisionSpec
+
+BLOCKS = 2  # residual blocks of the eye at each size
 
 
 def cut(x: Tensor, patch: int) -> Tensor:
@@ -48,26 +51,44 @@ class Convolution(nn.Conv2d):
         return F.conv2d(x, self.weight.to(x.dtype), bias, self.stride, self.padding)
 
 
-class Eye(nn.Module):
-    """A small picture → rows of the model, one for each of its patches, through convolutions of stride 2.
+class Residual(nn.Module):
+    """Two 3 × 3 convolutions beside a straight way through, normalised before (He et al. 2016, "Identity Mappings")."""
 
-    Patches cut by a grid look different for every place of a thing; a few early convolutions learn to read from far fewer pictures
-    (Xiao et al., "Early Convolutions Help Transformers See Better", 2021).
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.first = Convolution(width, width, 3, padding=1)
+        self.second = Convolution(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.group_norm(x, 1, self.norm.weight.to(x.dtype), self.norm.bias.to(x.dtype))
+        return x + self.second(F.silu(self.first(F.silu(y))))
+
+
+class Eye(nn.Module):
+    """A small picture → rows of the model, one for each of its patches, through a residual network of convolutions.
+
+    What a thing is does not depend on where it lies, which convolutions know from the start and patches cut by a grid must learn
+    for every place; so names come from far fewer pictures (Xiao et al., "Early Convolutions Help Transformers See Better", 2021).
     """
 
     def __init__(self, channels: int, patch: int, width: int):
         super().__init__()
         halvings = patch.bit_length() - 1
         assert patch == 1 << halvings, f"patches of {patch} pixels; an eye halves, so their side is a power of two"
-        widths = [channels, *(max(8, width >> k) for k in range(halvings - 1, -1, -1))]
-        self.convolutions = nn.ModuleList(Convolution(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths))
+        widths = [channels, *(max(8, (3 * width // 4) >> k) for k in range(halvings - 1, -1, -1))]
+        self.shrink = nn.ModuleList(Convolution(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths))
+        self.blocks = nn.ModuleList(nn.Sequential(*(Residual(w) for _ in range(BLOCKS))) for w in widths[1:])
+        self.out = Convolution(widths[-1], width, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[B, channels, H, W] in −1..1, sides multiples of the patch → [B, T, M] in the dtype of the pixels."""
-        x = pixels
-        for k, layer in enumerate(self.convolutions):
-            x = layer(F.silu(x) if k else x)
-        return x.flatten(2).transpose(1, 2)
+        x = pixels.contiguous(memory_format=torch.channels_last)
+        for shrink, blocks in zip(self.shrink, self.blocks, strict=True):
+            x = blocks(shrink(x))
+        return self.out(x).flatten(2).transpose(1, 2)
 
 
 class VisionTower(nn.Module):

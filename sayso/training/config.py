@@ -57,7 +57,8 @@ MENUS: dict[str, tuple[tuple[str, float], ...]] = {
     "all": (
         ("paint", 0.5),
         ("think", 0.12),
-        ("read", 0.16),
+        ("glance", 0.02),
+        ("read", 0.14),
         ("rethink", 0.07),
         ("remask", 0.03),
         ("combine", 0.02),

@@ -134,6 +134,8 @@ def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel
     """
     out = {name: tensor.float() for name, tensor in tensors.items()}
     new = {name: tensor.detach().clone() for name, tensor in fresh.state_dict().items()}
+    if any(name.startswith("eye.") and (name not in new or new[name].shape != tensor.shape) for name, tensor in out.items()):
+        out = {name: tensor for name, tensor in out.items() if not name.startswith("eye.")}  # an eye of another build starts anew
     if out["embed.weight"].shape[1] != fresh.spec.width:
         return out
     if (old := out["embed.weight"]).shape[0] < new["embed.weight"].shape[0]:

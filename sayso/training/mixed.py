@@ -331,12 +331,13 @@ def group_loss(
             drawn.append(flow.velocity_loss(x_hat.float(), x, t, weight, config.t_min))
         if block.shown:
             if block == SEEN:
-                seen = model.look(unpatchify(x, config.patch, *group.shape).to(dtype), group.coordinates, start, cache)
+                rows = model.glance(unpatchify(x, config.patch, *group.shape).to(dtype), group.coordinates)
+                if head is not None and group.labels is not None and config.dense_read:
+                    named.append(head(rows, group.labels))
+                if group.scripts:
+                    cache = model.look(rows, group.coordinates, start, cache).cache
             else:
-                seen = model.show(x.to(dtype), group.coordinates, start, cache)
-            cache = seen.cache
-            if head is not None and group.labels is not None and config.dense_read:
-                named.append(head(seen.middle, group.labels))
+                cache = model.show(x.to(dtype), group.coordinates, start, cache).cache
         start = start + 1
     zero = torch.zeros((), device=device)
     picture = torch.stack(drawn).mean() if drawn else zero

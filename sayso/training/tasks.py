@@ -15,7 +15,7 @@ import numpy as np
 
 from sayso.errors import BadInput
 from sayso.types import Plan
-from sayso.world import edits, looks, masks, plan, shorthand
+from sayso.world import edits, looks, masks, plan, revision, shorthand
 from sayso.world.captions import caption
 from sayso.world.combine import sample_combination
 from sayso.world.compare import sample_comparison
@@ -212,58 +212,94 @@ def relook_words(look: looks.Look, rng: random.Random, language: str) -> str:
 # --- changing ------------------------------------------------------------------------------------------------------------
 
 
+ASKED = 3  # instructions about one plan in a sample, each from that plan on: to read it takes longer than to answer
+
+
 def _rethink(desk: Desk) -> list[Content]:
-    """A plan, an instruction, and the plan after it; in one of ten the instruction is about the look."""
-    rng = desk.rng
-    scene = sample_scene(rng, desk.world)
-    if rng.random() < 0.1:
-        before, look = plan.to_plan(scene), rng.choice(looks.LOOKS)
-        return [shorthand.write(before), relook_words(look, rng, desk.language), shorthand.write(replace(before, look=look.name))]
-    made = edits.sample_edit(scene, rng, desk.language, desk.world.concepts, desk.world.styles)
-    return [_short(made.before), made.instruction, _short(made.after)]
+    """A plan, and instructions with what each makes of it; one of ten is about the look."""
+    rng, scene = desk.rng, _shown(desk)
+    before = plan.to_plan(scene)
+    contents: list[Content] = [shorthand.write(before)]
+    for _ in range(ASKED):
+        if rng.random() < 0.1:
+            look = rng.choice(looks.LOOKS)
+            contents += [relook_words(look, rng, desk.language), revision.write(before, replace(before, look=look.name))]
+            continue
+        made = edits.sample_edit(scene, rng, desk.language, desk.world.concepts, desk.world.styles)
+        contents += [made.instruction, _change(made)]
+    return contents
+
+
+def _change(made: edits.Edit) -> str:
+    return revision.write(*(shorthand.settled(plan.to_plan(s)) for s in (made.before, made.after)))
 
 
 _ERASE_EN, _ERASE_ZH = ("erase this", "remove this", "erase what is marked"), ("擦掉这里", "去掉这里的东西", "移除标出的部分")
 
 
 def _remask(desk: Desk) -> list[Content]:
-    """A plan, where it may change and what to do there, and the plan after it."""
-    rng = desk.rng
-    scene = sample_scene(rng, desk.world)
-    kind = rng.choice(("remove", "remove", "add", "replace", "recolour", "lettering", "give"))
-    made = edits.sample_edit(scene, rng, desk.language, desk.world.concepts, desk.world.styles, kind)
-    mask = masks.brushed(made.region, 128 * scene.width // scene.height, 128, rng)
-    said = made.instruction
-    if kind == "remove" and rng.random() < 0.6:
-        said = rng.choice(_ERASE_EN if desk.language == "en" else _ERASE_ZH)
-    return [_short(made.before), masks.area_words(mask) + said, _short(made.after)]
+    """A plan, and instructions with where it may change and what each makes of it."""
+    rng, scene = desk.rng, _shown(desk)
+    contents: list[Content] = [_short(scene)]
+    for _ in range(ASKED):
+        kind = rng.choice(("remove", "remove", "add", "replace", "recolour", "lettering", "give"))
+        made = edits.sample_edit(scene, rng, desk.language, desk.world.concepts, desk.world.styles, kind)
+        mask = masks.brushed(made.region, 128 * scene.width // scene.height, 128, rng)
+        said = made.instruction
+        if kind == "remove" and rng.random() < 0.6:
+            said = rng.choice(_ERASE_EN if desk.language == "en" else _ERASE_ZH)
+        contents += [masks.area_words(mask) + said, _change(made)]
+    return contents
+
+
+def _combined(desk: Desk, pictures: int) -> list[Content]:
+    """Plans, what is to be made of them, and which of them is changed to it and how."""
+    made = sample_combination(desk.rng, desk.world, desk.language, pictures)
+    plans = [shorthand.settled(plan.to_plan(scene)) for scene in (*made.pictures, made.after)]
+    base = made.base
+    said = shorthand.mark(base + 1) + revision.write(plans[base], plans[-1])
+    return [*map(shorthand.write, plans[:-1]), made.instruction, said]
 
 
 def _combine(desk: Desk) -> list[Content]:
-    made = sample_combination(desk.rng, desk.world, desk.language, 2)
-    return [*map(_short, made.pictures), made.instruction, _short(made.after)]
+    return _combined(desk, 2)
 
 
 def _combine_three(desk: Desk) -> list[Content]:
-    made = sample_combination(desk.rng, desk.world, desk.language, 3)
-    return [*map(_short, made.pictures), made.instruction, _short(made.after)]
+    return _combined(desk, 3)
 
 
 # --- reading -------------------------------------------------------------------------------------------------------------
 
 
+def _shown(desk: Desk) -> Scene:
+    """A scene whose things lie anywhere, now and then on the lines of the patches."""
+    snap = desk.world.snap if desk.rng.random() < 0.3 else 0
+    return _bare(sample_scene(desk.rng, replace(desk.world, snap=snap)))
+
+
+def _glance(desk: Desk) -> list[Content]:
+    """A picture whose patches are named by the eye alone."""
+    return [_shown(desk)]
+
+
 def _read(desk: Desk) -> list[Content]:
     """A picture and its plan."""
-    snap = desk.world.snap if desk.rng.random() < 0.3 else 0
-    scene = _bare(sample_scene(desk.rng, replace(desk.world, snap=snap)))
+    scene = _shown(desk)
     return [scene, _short(scene)]
 
 
+QUESTIONS = 4  # about one plan in a sample
+
+
 def _answer(desk: Desk) -> list[Content]:
-    """A plan, a question about it, the answer."""
-    scene = sample_scene(desk.rng, desk.world)
-    question = sample_question(scene, desk.rng, desk.language)
-    return [_short(scene), question.text, question.answer]
+    """A plan, and questions about it with their answers."""
+    scene = _shown(desk)
+    contents: list[Content] = [_short(scene)]
+    for _ in range(QUESTIONS):
+        question = sample_question(scene, desk.rng, desk.language)
+        contents += [question.text, question.answer]
+    return contents
 
 
 DESCRIBE_EN = ("describe the picture", "what does the picture show?", "write a caption", "describe it")
@@ -317,17 +353,19 @@ def _walk(desk: Desk) -> list[Content] | None:
 # --- the table -----------------------------------------------------------------------------------------------------------
 
 _ASKED, _PLAN, _NEW = Words(40), Words(144), Words(144, learnt=True)
+_CHANGED = (_ASKED, Words(64, learnt=True))
 TASKS: tuple[Task, ...] = (
     Task("paint", (PAINTED,), ("draw", "transparent"), _paint),
     Task("look", (PAINTED,), ("draw",), _look),
     Task("think", (Words(112), _NEW), ("think",), _think),
     Task("think look", (Words(56), _NEW), ("think",), _think_look),
-    Task("rethink", (_PLAN, _ASKED, _NEW), ("edit",), _rethink),
-    Task("remask", (_PLAN, _ASKED, _NEW), ("mask",), _remask),
-    Task("combine", (_PLAN, _PLAN, _ASKED, _NEW), ("references",), _combine),
-    Task("combine three", (_PLAN, _PLAN, _PLAN, _ASKED, _NEW), ("references",), _combine_three),
+    Task("rethink", (_PLAN, *_CHANGED * ASKED), ("edit",), _rethink),
+    Task("remask", (_PLAN, *_CHANGED * ASKED), ("mask",), _remask),
+    Task("combine", (_PLAN, _PLAN, *_CHANGED), ("references",), _combine),
+    Task("combine three", (_PLAN, _PLAN, _PLAN, *_CHANGED), ("references",), _combine_three),
+    Task("glance", (SEEN,), (), _glance),
     Task("read", (SEEN, _NEW), (), _read),
-    Task("answer", (_PLAN, _ASKED, Words(24, learnt=True)), ("ask",), _answer),
+    Task("answer", (_PLAN, *(_ASKED, Words(24, learnt=True)) * QUESTIONS), ("ask",), _answer),
     Task("describe", (_PLAN, Words(16), Words(56, learnt=True)), ("ask",), _describe),
     Task("compare", (_PLAN, _PLAN, _ASKED, Words(24, learnt=True)), ("ask",), _compare),
     Task("views", (Words(40), BOTH, Words(24), BOTH, Words(24), DRAWN), ("views",), _views),

@@ -24,6 +24,11 @@ class Combination:
     pictures: tuple[Scene, ...]
     after: Scene
 
+    @property
+    def base(self) -> int:
+        """The picture that is kept but for what changes: the one that is restyled, or the scene that the thing goes into."""
+        return 0 if self.kind == "style" else 1
+
 
 def sample_combination(rng: random.Random, spec: WorldSpec, language: str, pictures: int) -> Combination:
     """A combination of two or three pictures of the spec; its outcome holds a held-out composition only when the spec's

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from sayso.errors import BadInput
@@ -27,6 +28,7 @@ _MARK = f"([{MARKS[0]}-{MARKS[-1]}])"
 _PART = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^";])+')  # up to the next semicolon outside quotation marks
 _ITEM = re.compile(rf"(.+) ({'|'.join(STYLES)}){_MARK}{_MARK}{_MARK}((?: .*)?)")
 _TEXT = re.compile(rf'"((?:[^"\\]|\\.)*)" ({"|".join(fonts.FONTS)}){_MARK}{_MARK}{_MARK} (.+)')
+_POINTER = re.compile(rf'(?:"(?:[^"\\]|\\.)*"|[^"])*?{_MARK}{{3}}')
 _EXTRA = re.compile(rf" (?:(flip)|turn{_MARK}|(#[0-9a-f]{{6}}|[a-z]+))")
 _GRADIENT = re.compile(rf"gradient (\S+) (\S+){_MARK}")
 _BACKDROP = re.compile(rf"backdrop (\S+){_MARK}")
@@ -55,8 +57,18 @@ def _number(sign: str) -> int:
 
 def write(plan: Plan) -> str:
     """The plan in shorthand. Raises BadInput or Unknown where it describes no scene."""
+    return "; ".join((behind(plan) + (f" look {plan.look}" if plan.look else ""), *parts(plan)))
+
+
+def behind(plan: Plan) -> str:
+    """What lies behind, without the look. Raises BadInput where it is no background."""
+    return _behind(background_of(plan.background))
+
+
+def parts(plan: Plan) -> list[str]:
+    """A line for every thing and then for every lettering of the plan. Raises as `write`."""
     scene = scene_of(plan)
-    lines = [_behind(scene.background) + (f" look {plan.look}" if plan.look else "")]
+    lines = []
     for item, part in zip(scene.items, plan.items, strict=True):
         extra = f" {_colour(item.tint)}" if item.tint else ""
         extra += " flip" * item.flip + (f" turn{mark(item.turn % 360 / 2)}" if item.turn else "")
@@ -65,7 +77,13 @@ def write(plan: Plan) -> str:
     for line, text in zip(scene.lettering, plan.lettering, strict=True):
         said = line.text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\n")
         lines.append(f'"{said}" {line.font}{_place(plan, text, line.height)} {_colour(line.colour)}')
-    return "; ".join(lines)
+    return lines
+
+
+def pointer(line: str) -> str:
+    """A line up to its last mark of place: enough to tell it from all others of a plan."""
+    found = _POINTER.match(line)
+    return found[0] if found else line
 
 
 def _place(plan: Plan, part: PlanItem | PlanText, side: float) -> str:
@@ -101,25 +119,41 @@ def _behind(background: Background) -> str:
 
 def read(text: str, width: int, height: int) -> Plan:
     """The plan that the shorthand describes on a canvas. Raises BadInput."""
-    first, *rest = [part.strip() for part in _PART.findall(text)] or [""]
+    first, *rest = lines(text) or [""]
     look = ""
     if " look " in first:
         first, _, look = first.partition(" look ")
         look = looks.look(look).name
-    items, lettering = [], []
-    for line in rest:
-        if found := _ITEM.fullmatch(line):
-            items.append(_item(found))
-        elif found := _TEXT.fullmatch(line):
-            lettering.append(_line(found))
-        else:
-            raise BadInput(f'"{legible(line)}" is neither a thing nor lettering in shorthand; write the plan anew')
+    things = [_thing(line) for line in rest]
+    items = tuple(thing for thing in things if isinstance(thing, Item))
+    lettering = tuple(thing for thing in things if isinstance(thing, Lettering))
     if len(items) > MAX_ITEMS:
         raise BadInput(f"there are {len(items)} things in the shorthand; at most {MAX_ITEMS} can be drawn")
     if len(lettering) > MAX_LETTERING:
         raise BadInput(f"there are {len(lettering)} letterings in the shorthand; at most {MAX_LETTERING} can be drawn")
-    plan = to_plan(Scene(width, height, _background(first), tuple(items), tuple(lettering)))
-    return Plan(width, height, plan.background, plan.items, plan.lettering, look)
+    plan = to_plan(Scene(width, height, _background(first), items, lettering))
+    return replace(plan, look=look)
+
+
+def lines(text: str) -> list[str]:
+    """Text cut at its semicolons, but for those in quotation marks."""
+    return [part.strip() for part in _PART.findall(text)]
+
+
+def part(line: str, width: int, height: int) -> PlanItem | PlanText:
+    """The thing or lettering of one line on a canvas. Raises BadInput."""
+    thing = _thing(line)
+    if isinstance(thing, Item):
+        return to_plan(Scene(width, height, Background("transparent"), (thing,))).items[0]
+    return to_plan(Scene(width, height, Background("transparent"), (), (thing,))).lettering[0]
+
+
+def _thing(line: str) -> Item | Lettering:
+    if found := _ITEM.fullmatch(line):
+        return _item(found)
+    if found := _TEXT.fullmatch(line):
+        return _line(found)
+    raise BadInput(f'"{legible(line)}" is neither a thing nor lettering in shorthand; write the plan anew')
 
 
 def _item(found: re.Match[str]) -> Item:
