@@ -70,10 +70,21 @@ def test_what_is_no_change_is_refused_with_reason(text: str) -> None:
             plan.scene_of(after)
 
 
-@pytest.mark.parametrize(("text", "why"), [("owl gone", "no change"), (">", "neither"), (f"owl flat{shorthand.MARKS[3] * 3}>", "has no line")])
+@pytest.mark.parametrize(("text", "why"), [("owl gone", "no change"), (">", "neither"), (f"pig flat{shorthand.MARKS[3] * 3}>", "has no line")])
 def test_refusals_name_the_remedy(text: str, why: str) -> None:
     with pytest.raises(BadInput, match=why):
         revision.read(text, BEFORE)
+
+
+def test_a_pointer_with_a_slip_means_the_nearest_of_its_name() -> None:
+    left, right = (PlanItem("fox", (x, 10, x + 30, 40), "flat") for x in (5, 60))
+    two = shorthand.settled(Plan(64, 64, "transparent", (left, right, OWL)))
+    shifted = shorthand.pointer(shorthand.parts(two)[1])
+    slipped = shifted[:-3] + shorthand.mark(ord(shifted[-3]) - ord(shorthand.MARKS[0]) - 9) + shifted[-2:]
+    for said in (shifted, slipped, slipped.replace("flat", "line")):
+        assert revision.read(f"{said}>", two).items == (two.items[0], two.items[2])
+    with pytest.raises(BadInput, match="has no line"):
+        revision.read(f"{slipped.replace('fox', 'cat')}>", two)
 
 
 def test_another_order_of_things_is_not_written() -> None:

@@ -85,15 +85,24 @@ def read(text: str, before: Plan) -> Plan:
     return after
 
 
+def _meant(gone: str, pointers: list[str]) -> int:
+    """Which line is meant: that very one, or where marks were copied with a slip the nearest of that name."""
+    if gone in pointers:
+        return pointers.index(gone)
+    name, marks = shorthand.told_apart(gone)
+    likely = [(k, shorthand.told_apart(line)) for k, line in enumerate(pointers)]
+    near = [(sum(abs(a - b) for a, b in zip(marks, others, strict=True)), k) for k, (other, others) in likely if other == name]
+    if not near or not marks:
+        raise BadInput(f'the plan has no line "{shorthand.legible(gone)}"; name one that it has')
+    return min(near)[1]
+
+
 def _changed(plan: Plan, gone: str, come: str) -> Plan:
     """The plan with one line less, more or other."""
     items, lettering = list(plan.items), list(plan.lettering)
     place = None
     if gone:
-        pointers = [shorthand.pointer(line) for line in shorthand.parts(plan)]
-        if gone not in pointers:
-            raise BadInput(f'the plan has no line "{shorthand.legible(gone)}"; name one that it has')
-        place = pointers.index(gone)
+        place = _meant(gone, [shorthand.pointer(line) for line in shorthand.parts(plan)])
     if not come and place is None:
         raise BadInput("a line of a change says neither what goes nor what comes; leave it out")
     new = shorthand.part(come, plan.width, plan.height) if come else None

@@ -200,6 +200,12 @@ def _background(line: str) -> Background:
     return background_of(" ".join(plain))
 
 
+def told_apart(line: str) -> tuple[str, tuple[int, ...]]:
+    """A pointer's words without a thing's style, and the numbers of its three marks; () where it has not three at its end."""
+    found = re.fullmatch(rf"(.*?)(?: \S+)?{_MARK}{_MARK}{_MARK}", line, re.DOTALL)
+    return (found[1], tuple(map(_number, found.groups()[1:]))) if found else (line, ())
+
+
 def settled(plan: Plan) -> Plan:
     """The plan as it is after a trip through shorthand."""
     return read(write(plan), plan.width, plan.height)
