@@ -194,10 +194,10 @@ def _lay(base: np.ndarray, piece: np.ndarray, laid: Laid, across: float, down: f
 
 def _upright(piece: np.ndarray, laid: Laid) -> Image.Image:
     """The part of a sheet that is kept, premultiplied, mirrored and turned, with its centre in the middle of the image."""
-    middle = len(piece) / 2
+    middle = len(piece) // 2  # sheets have an even number of pixels
     half = [min(middle, math.ceil(reach * len(piece))) for reach in laid.reach]
     image = Image.fromarray(piece, "RGBA").convert("RGBa")
-    image = image.crop(tuple(round(v) for v in (middle - half[0], middle - half[1], middle + half[0], middle + half[1])))
+    image = image.crop((middle - half[0], middle - half[1], middle + half[0], middle + half[1]))
     if laid.flip:
         image = ImageOps.mirror(image)
     if laid.turn % 360:

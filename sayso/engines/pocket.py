@@ -219,7 +219,7 @@ class PocketEngine:
             prompts = [orders[place].talk.prompt for place, _ in batch]
             limit, patch = self.text_limit, self.canvas.patch
             drawn = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, patch, how, limit, self.dtype)
-            states = ([[x] for x in state] for state in drawn)
+            states: Iterator[list[list[torch.Tensor]]] = ([[x] for x in state] for state in drawn)
         else:
             parts = [self._parts(p or self._empty(canvas), orders[place].talk) for p, (place, _) in zip(plans, batch, strict=True)]
             states = self._painted(parts, seeds, canvas, how)
