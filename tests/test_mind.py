@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from sayso.engines import layers
 from sayso.engines.ground import of_plans
 from sayso.engines.pocket import CUT, PocketEngine
 from sayso.engines.talk import Talk, understood
@@ -54,7 +55,7 @@ def exact(made: Plan, side: int = SIDE) -> np.ndarray:
 
 
 def taught() -> PocketEngine:
-    """Depth 2, 400 updates: all texts and plans above by heart."""
+    """Depth 2, 400 updates: all texts above by heart, and the sheets of all plans."""
     torch.manual_seed(0)
     changed = [revision.write(before, after) for before, _, after in CHANGES]
     said = [*THOUGHTS, *(words for _, words, _ in CHANGES), *changed, *(f"{q} {a}" for _, q, a in ANSWERS)]
@@ -71,7 +72,8 @@ def taught() -> PocketEngine:
     seen = [A_FOX, AN_APPLE, BOTH, BLUE_FOX]
     shown = torch.stack([encode(engine._small(Picture(exact(p)), engine._canvas(ask(), said_of("x")), True)) for p in seen])
     read, read_learnt = padded(pieces, [([], short(p)) for p in seen])
-    plans = [A_FOX, AN_APPLE, BOTH, BLUE_FOX, BLUE_BOTH, NONE, GREEN_FOX, RED_APPLE]
+    whole = [A_FOX, AN_APPLE, BOTH, BLUE_FOX, BLUE_BOTH, NONE, GREEN_FOX, RED_APPLE]
+    plans = list(dict.fromkeys(sheet for p in whole for sheet in layers.taken_apart(p).sheets))
     clean = exact_patches(plans)
     optimiser, where = Optimiser(model), patch_coordinates(8, 8)
     ground = of_plans(plans, engine.known, 8, 8, torch.device("cpu"))  # type: ignore[arg-type]

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sayso.engines import checkpoint, context, header, keeping
+from sayso.engines import checkpoint, context, header, keeping, layers
 from sayso.engines.context import Row
 from sayso.engines.ground import of_plans, spec_of
 from sayso.engines.keeping import resized
+from sayso.engines.layers import Layers
 from sayso.engines.mind import Mind
 from sayso.engines.sampling import Sampling, draw, draw_after, paint
 from sayso.engines.talk import Talk, familiar, understood
@@ -206,6 +207,7 @@ class PocketEngine:
         canvas, how = first.canvas, first.how
         seeds = [(orders[place].ask.seed + i) % 2**63 for place, i in batch]
         plans: list[Plan | None] = [None] * len(batch)
+        parts = [layers.whole(self._empty(canvas))] * len(batch)
         if self.mind is not None and first.talk.plan != "":
             plans = self._thoughts([orders[place] for place, _ in batch], seeds)
             for k, (place, i) in enumerate(batch):
@@ -216,21 +218,23 @@ class PocketEngine:
         if first.talk.plan == "" or self.mind is None:
             prompts = [orders[place].talk.prompt for place, _ in batch]
             limit, patch = self.text_limit, self.canvas.patch
-            states = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, patch, how, limit, self.dtype)
+            drawn = draw(self.model, self.pieces, prompts, seeds, canvas.rows, canvas.columns, patch, how, limit, self.dtype)
+            states: Iterator[list[list[torch.Tensor]]] = ([[x] for x in state] for state in drawn)
         else:
-            states = self._painted([p or self._empty(canvas) for p in plans], seeds, canvas, how)
+            parts = [self._parts(p or self._empty(canvas), orders[place].talk) for p, (place, _) in zip(plans, batch, strict=True)]
+            states = self._painted(parts, seeds, canvas, how)
         last = None
         for step, last in enumerate(states, 1):
             for place in dict.fromkeys(place for place, _ in batch):
                 done = min(i for p, i in batch if p == place) // BATCH  # batches of this ask that came before
                 yield place, Step(done * how.steps + step, -(-orders[place].ask.count // BATCH) * how.steps)
             if step < how.steps and step * 4 % how.steps < 4:
-                for (place, i), pixels in zip(batch, decode(last), strict=True):
-                    yield place, Preview(i, Picture(resized(pixels, orders[place].canvas.width, orders[place].canvas.height)))
+                for k, (place, i) in enumerate(batch):
+                    yield place, Preview(i, _preview(parts[k], last[k], orders[place].canvas))
         assert last is not None
         for k, ((place, i), seed) in enumerate(zip(batch, seeds, strict=True)):
             order = orders[place]
-            pixels = self._finished(last[k], order.ask, order.canvas)
+            pixels = self._finished(parts[k], last[k], order.ask, order.canvas)
             yield place, Drew(i, Picture(pixels, self._origin(seed, how, plans[k])), seed)
 
     def _thoughts(self, orders: list[Order], seeds: list[int]) -> list[Plan | None]:
@@ -254,11 +258,20 @@ class PocketEngine:
     def _empty(self, canvas: Canvas) -> Plan:
         return Plan(*design(canvas), "solid #ffffff")
 
-    def _painted(self, plans: list[Plan], seeds: list[int], canvas: Canvas, how: Sampling) -> Iterator[torch.Tensor]:
-        """Plans painted on patches."""
-        assert self.known is not None
-        ground = of_plans(plans, self.known, canvas.rows, canvas.columns, self.model.embed.weight.device)
-        return paint(self.model, ground, seeds, canvas.rows, canvas.columns, self.canvas.patch, how.steps, self.dtype)
+    def _parts(self, planned: Plan, talk: Talk) -> Layers:
+        """What is painted one by one of a plan."""
+        return layers.taken_apart(planned) if talk.layers else layers.whole(planned)
+
+    def _painted(self, parts: list[Layers], seeds: list[int], canvas: Canvas, how: Sampling) -> Iterator[list[list[torch.Tensor]]]:
+        """The sheets of every picture after each step."""
+
+        def rows(plans: list[Plan], seeds: list[int], shape: layers.Shape) -> Iterator[torch.Tensor]:
+            assert self.known is not None
+            ground = of_plans(plans, self.known, *shape, self.model.embed.weight.device)
+            return paint(self.model, ground, seeds, *shape, self.canvas.patch, how.steps, self.dtype)
+
+        square = patches(1, 1, self.canvas.tokens)
+        return layers.painted(rows, parts, seeds, (canvas.rows, canvas.columns), square, BATCH)
 
     def _origin(self, seed: int, how: Sampling, planned: Plan | None) -> dict[str, object]:
         told = {"engine": self.name, "weights": self.sha, "seed": seed, "steps": how.steps, "guidance": how.guidance}
@@ -279,13 +292,16 @@ class PocketEngine:
                 continue
             if talk.think and i == 0:
                 yield Thought(plan.write(edit.plan))
-            last = None
-            for step, last in enumerate(self._painted([edit.plan], [seed], canvas, how), 1):
+            parts, last = self._parts(edit.plan, talk), None
+            for step, last in enumerate(self._painted([parts], [seed], canvas, how), 1):
                 yield Step(i * how.steps + step, ask.count * how.steps)
                 if step < how.steps:
-                    yield Preview(i, Picture(resized(decode(last)[0], canvas.width, canvas.height)))
+                    yield Preview(i, _preview(parts, last[0], canvas))
             assert last is not None
-            yield Drew(i, Picture(self._finished(last[0], ask, canvas, edit), self._origin(seed, how, edit.plan)), seed)
+            pixels = self._finished(parts, last[0], ask, canvas)
+            if edit.base is not None and edit.free is not None:
+                pixels = keeping.masked(edit.base.pixels, pixels, edit.free)
+            yield Drew(i, Picture(pixels, self._origin(seed, how, edit.plan)), seed)
 
     def _revised(self, order: Order, seed: int) -> Edit | None:
         """What becomes of the pictures; None where no plan could be made of it, or it changes nothing."""
@@ -337,21 +353,21 @@ class PocketEngine:
                 if step < how.steps and step * 4 % how.steps < 4:
                     yield Preview(i, Picture(resized(decode(last)[0], canvas.width, canvas.height)))
             assert last is not None
-            yield Drew(i, Picture(self._finished(last[0], ask, canvas), self._origin(seed, how, None)), seed)
+            pixels = self._finished(layers.whole(self._empty(canvas)), list(last), ask, canvas)
+            yield Drew(i, Picture(pixels, self._origin(seed, how, None)), seed)
+
+    def _finished(self, parts: Layers, sheets: list[torch.Tensor], ask: Ask, canvas: Canvas) -> np.ndarray:
+        """The sheets of a picture, each [4, h, w] in −1..1, finished and laid together: uint8 [H, W, 4]."""
+        return layers.composed(parts, [self._large(x, ask.finish) for x in sheets], canvas.width, canvas.height)
 
     @torch.no_grad()
-    def _finished(self, x: torch.Tensor, ask: Ask, canvas: Canvas, edit: Edit | None = None) -> np.ndarray:
-        """[4, H, W] in −1..1 → a finished uint8 picture; what an edit leaves alone is the old picture's."""
+    def _large(self, x: torch.Tensor, finish: bool) -> np.ndarray:
+        """[4, h, w] in −1..1 → uint8 [F · h, F · w, 4], F = self.factor."""
         one = decode(x[None])[0]  # through uint8, so that the finisher sees what a plain enlargement would
         small = encode(one[None]).to(x.device)
-        if ask.finish and self.finisher is not None:
-            large = self.finisher(small.contiguous(memory_format=torch.channels_last))
-        else:
-            large = enlarge_plainly(small, self.factor)
-        new = resized(decode(large.float())[0], canvas.width, canvas.height)
-        if edit is None or edit.base is None or edit.free is None:
-            return new
-        return keeping.masked(edit.base.pixels, new, edit.free)
+        if finish and self.finisher is not None:
+            return decode(self.finisher(small.contiguous(memory_format=torch.channels_last)).float())[0]
+        return decode(enlarge_plainly(small, self.factor).float())[0]
 
     def _canvas(self, ask: Ask, talk: Talk) -> Canvas:
         """Patches and pixels of an ask. Raises BadInput for sides that are odd or an aspect the model was not trained on.
@@ -399,6 +415,11 @@ class PocketEngine:
         if len(self.pieces.encode(prompt)) > self.text_limit:
             out.append(f"the prompt is longer than the {self.text_limit} pieces this model reads; its end is not taken in")
         return out
+
+
+def _preview(parts: Layers, sheets: list[torch.Tensor], canvas: Canvas) -> Picture:
+    """The picture as far as it is known, not finished."""
+    return Picture(layers.composed(parts, [decode(x) for x in sheets], canvas.width, canvas.height))
 
 
 def design(canvas: Canvas) -> tuple[int, int]:

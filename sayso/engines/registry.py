@@ -125,7 +125,7 @@ class BuiltIn:
                 styles=_pocket_styles(),
                 sizes=("512x512", "576x448", "448x576", "640x384", "384x640"),
                 shaped=True,
-                options=frozenset({"plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
+                options=frozenset({"layers", "plan"}) if Ability.THINK in header.pocket_abilities() else frozenset(),
                 paces=_PAINTING_PACES if Ability.THINK in header.pocket_abilities() else {},
             ),
             EngineInfo(

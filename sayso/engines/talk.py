@@ -19,7 +19,7 @@ from sayso.world import alley, colours, looks, plan, shorthand, solids, wording
 from sayso.world.scene import STYLES
 
 WINDOW = 3  # pictures that the model was trained to see before the one it draws
-OPTIONS = ("plan",)
+OPTIONS = ("layers", "plan")
 _QUESTION = re.compile(
     r"[?？]\s*$|[吗呢]\s*[。.]?$|^(what|how many|who|where|which|is|are|does|do|can you see|count|read|name|describe|list)\b", re.IGNORECASE
 )
@@ -33,7 +33,8 @@ class Talk:
     """`pairs`: at most WINDOW, the last one being what an edit is about. `prompt`: what is asked for now.
 
     `brought`: how many pictures came with the prompt. `wants`: a picture or words. `plan`: text of a plan to keep to, None = the
-    model's own, "" = none at all. `mask`: as in Ask. `moves`: whether the prompt turns a thing or takes a step.
+    model's own, "" = none at all. `mask`: as in Ask. `moves`: whether the prompt turns a thing or takes a step. `layers`: whether what a plan
+    says is painted one by one.
     """
 
     pairs: tuple[tuple[str, Picture], ...]
@@ -44,6 +45,7 @@ class Talk:
     plan: str | None
     mask: np.ndarray | None
     moves: bool
+    layers: bool
 
 
 def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection[str]) -> Talk:
@@ -63,7 +65,7 @@ def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection
         pairs = _asked_about(ask, pairs, prompt)
     brought = sum(isinstance(p, Picture) for p in ask.messages[-1].parts)
     own, moves = _own_plan(ask, abilities, known_looks), bool(pairs) and _moves(prompt, abilities)
-    return Talk(tuple(pairs[-WINDOW:]), prompt, brought, wants, ask.think, own, ask.mask, moves)
+    return Talk(tuple(pairs[-WINDOW:]), prompt, brought, wants, ask.think, own, ask.mask, moves, _layers(ask, abilities))
 
 
 def _moves(prompt: str, abilities: Collection[Ability]) -> bool:
@@ -168,6 +170,19 @@ def _own_plan(ask: Ask, abilities: Collection[Ability], known_looks: Collection[
     if read.look and read.look not in known_looks:
         raise CannotDo(f'these weights were not trained in the look "{read.look}"; leave it out of the plan and put it on afterwards')
     return plan.write(read)
+
+
+def _layers(ask: Ask, abilities: Collection[Ability]) -> bool:
+    """Whether things of a plan are painted one by one, as they are where nothing is said. Raises CannotDo or BadInput."""
+    given = ask.options.get("layers")
+    if given is None:
+        return True
+    if Ability.THINK not in abilities:
+        raise CannotDo("these weights were not trained to draw from a plan; leave the layers out")
+    known = {"on": True, "off": False, "true": True, "false": False}
+    if str(given).strip().lower() not in known:
+        raise BadInput(f'layers are "{given}"; write on to paint each thing by itself, off to paint the picture as one')
+    return known[str(given).strip().lower()]
 
 
 def _dressed(prompt: str, ask: Ask, chinese: bool, editing: bool, known_looks: Collection[str]) -> str:
