@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from sayso.engines import layers
+from sayso.engines.editing import CUT
 from sayso.engines.ground import of_plans
-from sayso.engines.pocket import CUT, PocketEngine
+from sayso.engines.pocket import PocketEngine
 from sayso.engines.talk import Talk, understood
 from sayso.models import flow, tokens
 from sayso.models.codecs.pixels import encode, patchify

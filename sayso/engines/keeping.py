@@ -36,3 +36,13 @@ def masked(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> np.ndarra
     """uint8 [H, W, 4]: `after` where the mask (bool [H, W]) is True, outside it `before` to the last bit."""
     assert before.shape == after.shape and mask.shape == before.shape[:2]
     return np.where(mask[..., None], after, before)
+
+
+def laid_over(before: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 4]: `top` over `before`, both straight alpha; where `top` is transparent every bit is the old one's."""
+    assert before.shape == top.shape
+    x, y = (pixels.astype(np.float32) / 255 for pixels in (before, top))
+    alpha = y[..., 3:] + x[..., 3:] * (1 - y[..., 3:])
+    colour = (y[..., :3] * y[..., 3:] + x[..., :3] * x[..., 3:] * (1 - y[..., 3:])) / np.maximum(alpha, 1e-6)
+    out = (np.concatenate((colour, alpha), -1).clip(0, 1) * 255).round().astype(np.uint8)
+    return np.where(top[..., 3:] > 0, out, before)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sayso.engines import checkpoint, context, header, keeping, layers
+from sayso.engines import checkpoint, context, editing, header, keeping, layers
 from sayso.engines.context import Row
+from sayso.engines.editing import Edit
 from sayso.engines.ground import of_plans, spec_of
 from sayso.engines.keeping import resized
 from sayso.engines.layers import Layers
@@ -38,7 +39,6 @@ OBLONG = ((1, 1), (9, 7), (7, 9), (5, 3), (3, 5))  # width : height of the canva
 STRETCH = 0.04  # how far an asked aspect may lie from one of these; the picture is stretched by that much
 FARTHEST = 0.35  # the same for a picture that is edited: it is squeezed for the model and stretched back
 PAINTING = 1  # steps that a picture takes whose plan says all: what is to be painted is not in doubt, and more steps only add errors
-CUT = 0.02, 0.04  # of the canvas: what may change around a thing whose plan is known, and one whose plan was read off a picture
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,6 @@ class Order:
     @property
     def key(self) -> Hashable | None:
         return (self.canvas.rows, self.canvas.columns, self.how, self.talk.plan == "") if self.plain else None
-
-
-@dataclass(frozen=True, eq=False)
-class Edit:
-    """What is painted into a picture: the plan after it, and where, bool [H, W] of the finished picture; None = everywhere.
-
-    `base`: the picture that keeps the rest; None where nothing of any is kept.
-    """
-
-    plan: Plan
-    base: Picture | None
-    free: np.ndarray | None
 
 
 class PocketEngine:
@@ -292,15 +280,14 @@ class PocketEngine:
                 continue
             if talk.think and i == 0:
                 yield Thought(plan.write(edit.plan))
-            parts, last = self._parts(edit.plan, talk), None
-            for step, last in enumerate(self._painted([parts], [seed], canvas, how), 1):
+            parts, last = [self._parts(painted, talk) for painted in edit.painted], None
+            for step, last in enumerate(self._painted(parts, [seed] * len(parts), canvas, how), 1):
                 yield Step(i * how.steps + step, ask.count * how.steps)
                 if step < how.steps:
-                    yield Preview(i, _preview(parts, last[0], canvas))
+                    shown = [_preview(one, sheets, canvas).pixels for one, sheets in zip(parts, last, strict=True)]
+                    yield Preview(i, Picture(edit.applied(shown)))
             assert last is not None
-            pixels = self._finished(parts, last[0], ask, canvas)
-            if edit.base is not None and edit.free is not None:
-                pixels = keeping.masked(edit.base.pixels, pixels, edit.free)
+            pixels = edit.applied([self._finished(one, sheets, ask, canvas) for one, sheets in zip(parts, last, strict=True)])
             yield Drew(i, Picture(pixels, self._origin(seed, how, edit.plan)), seed)
 
     def _revised(self, order: Order, seed: int) -> Edit | None:
@@ -322,19 +309,18 @@ class PocketEngine:
         if after is None or (after in known and talk.mask is None):
             return None
         if talk.mask is not None:
-            return Edit(after, sources[-1], talk.mask)
-        return self._least(after, sources, plans, canvas)
+            return editing.inside(after, sources[-1], talk.mask)
+        return self._least(after, sources, plans, order)
 
-    def _least(self, after: Plan, sources: list[Picture], plans: list[tuple[Plan | None, bool]], canvas: Canvas) -> Edit:
+    def _least(self, after: Plan, sources: list[Picture], plans: list[tuple[Plan | None, bool]], order: Order) -> Edit:
         """The edit that keeps most: of the sources, the one whose picture changes in the smallest part."""
-        best = Edit(after, None, None)
+        best, canvas = editing.anew(after), order.canvas
         for picture, (before, known) in zip(sources, plans, strict=True):
-            boxes = None if before is None else plan.changed(before, after)
-            if boxes is None or (picture.width, picture.height) != (canvas.width, canvas.height):
+            if before is None or (picture.width, picture.height) != (canvas.width, canvas.height):
                 continue
-            free = masks.of_boxes(boxes, canvas.width, canvas.height, CUT[not known])
-            if best.free is None or free.mean() < best.free.mean():
-                best = Edit(after, picture, free)
+            edit = editing.between(before, after, picture, known, order.talk.layers)
+            if edit is not None and edit.free is not None and (best.free is None or edit.free.mean() < best.free.mean()):
+                best = edit
         return best
 
     def _followed(self, ask: Ask, talk: Talk, canvas: Canvas, how: Sampling) -> Iterator[Event]:

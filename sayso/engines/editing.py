@@ -1,0 +1,119 @@
+"""What an edit paints and what it keeps, from the plans before and after it.
+
+What goes is painted over with what lies behind it, and what comes is laid on top, on nothing of its own: so the old picture shows
+to the edge of the new thing, and its ground need not be painted again.
+
+Axes: H, W pixels of the finished picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from sayso.engines import keeping
+from sayso.types import Picture, Plan, PlanItem, PlanText
+from sayso.world import masks, plan
+
+CUT = 0.02, 0.04  # of the canvas: what may change around a thing whose plan is known, and one whose plan was read off a picture
+Part = TypeVar("Part", PlanItem, PlanText)
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """`plan`: of the picture after it. `base`: the picture that keeps the rest, None where nothing of any is kept. `free`: bool
+    [H, W], where it may change. `behind`, `filled`: what is painted, and where, in place of what goes (None: nothing goes).
+    `on_top`: what is laid over that (None: nothing comes)."""
+
+    plan: Plan
+    base: Picture | None = None
+    free: np.ndarray | None = None
+    behind: Plan | None = None
+    filled: np.ndarray | None = None
+    on_top: Plan | None = None
+
+    @property
+    def painted(self) -> tuple[Plan, ...]:
+        """The plans to be painted, in the order in which `applied` wants their pictures."""
+        return tuple(p for p in (self.behind, self.on_top) if p is not None)
+
+    def applied(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """The picture after it, uint8 [H, W, 4]; outside `free` every pixel is the old one's."""
+        if self.base is None or self.free is None:
+            return pictures[0]
+        out = self.base.pixels
+        if self.filled is not None:
+            out = keeping.masked(out, pictures[0], self.filled)
+        if self.on_top is not None:
+            out = keeping.laid_over(out, pictures[-1])
+        return keeping.masked(self.base.pixels, out, self.free)
+
+
+def anew(after: Plan) -> Edit:
+    """A picture of which nothing is kept."""
+    return Edit(after, behind=after)
+
+
+def inside(after: Plan, base: Picture, mask: np.ndarray) -> Edit:
+    """What a person marked is painted anew, whatever was there; `mask`: bool [H, W]."""
+    return Edit(after, base, mask, after, mask)
+
+
+def between(before: Plan, after: Plan, base: Picture, known: bool, layered: bool) -> Edit | None:
+    """The edit that leads from a picture of one plan to one of another. None where all of it changes.
+
+    `known`: whether `before` is what the picture was painted after. `layered`: whether what comes may be laid on by itself.
+    """
+    boxes = plan.changed(before, after)
+    if boxes is None:
+        return None
+    width, height = base.width, base.height
+    free = masks.of_boxes(boxes, width, height, CUT[not known])
+    rest = _kept(before, after) if layered else None
+    if rest is None:
+        return Edit(after, base, free, after, free)
+    come = replace(after, background="transparent", items=_new(after.items, rest.items), lettering=_new(after.lettering, rest.lettering))
+    gone = plan.changed(before, rest) or ()
+    filled = masks.of_boxes(gone, width, height, CUT[not known]) if gone else None
+    return Edit(after, base, free, rest if gone else None, filled, come if come.items or come.lettering else None)
+
+
+def _kept(before: Plan, after: Plan) -> Plan | None:
+    """What both plans show, in the order of both; None where they differ in it, or where something new lies below what is kept."""
+    old, mine = (replace(one, items=_common(one.items, two.items), lettering=_common(one.lettering, two.lettering))
+                 for one, two in ((before, after), (after, before)))
+    if (old.items, old.lettering) != (mine.items, mine.lettering) or after.look:
+        return None
+    new = _new(after.items, mine.items)
+    for k, item in enumerate(after.items):
+        if item in new and any(_overlap(item.box, other.box) for other in after.items[k + 1 :] if other not in new):
+            return None
+    return mine
+
+
+def _common(mine: tuple[Part, ...], other: tuple[Part, ...]) -> tuple[Part, ...]:
+    """What of `mine` is in `other`, as often as it is there."""
+    left, out = list(other), []
+    for part in mine:
+        if part in left:
+            left.remove(part)
+            out.append(part)
+    return tuple(out)
+
+
+def _new(mine: tuple[Part, ...], kept: tuple[Part, ...]) -> tuple[Part, ...]:
+    """What of `mine` is not in `kept`."""
+    left, out = list(kept), []
+    for part in mine:
+        if part in left:
+            left.remove(part)
+        else:
+            out.append(part)
+    return tuple(out)
+
+
+def _overlap(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
