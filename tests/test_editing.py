@@ -1,0 +1,92 @@
+"""What an edit paints and keeps: with exact pictures in the painter's place, the outcome is the exact picture after it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sayso.engines import editing, keeping
+from sayso.errors import BadInput
+from sayso.types import Picture, Plan, PlanItem
+from sayso.world import art, edits, plan, shorthand
+from sayso.world.render import render
+from sayso.world.sampler import default_mix, sample_scene
+from sayso.world.scene import STYLES
+
+WORLD = default_mix(art.CORE[:60])
+FOX, OWL = PlanItem("fox", (10, 10, 46, 46), "flat"), PlanItem("owl", (54, 54, 90, 90), "flat")
+BOTH = shorthand.settled(Plan(64, 64, "solid #ffffff", (FOX, OWL)))
+A_FOX = replace(BOTH, items=BOTH.items[:1])
+
+
+def exact(made: Plan) -> np.ndarray:
+    return render(plan.scene_of(made), 2 * made.width, 2 * made.height)
+
+
+def premultiplied(pixels: np.ndarray) -> np.ndarray:
+    x = pixels.astype(np.float64)
+    return np.concatenate([x[..., :3] * x[..., 3:] / 255, x[..., 3:]], -1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6), st.sampled_from(edits.EDITS), st.booleans())
+def test_the_outcome_is_the_exact_picture_and_the_rest_stays_to_the_bit(seed: int, kind: str, layered: bool) -> None:
+    rng = random.Random(seed)
+    try:
+        made = edits.sample_edit(sample_scene(rng, WORLD), rng, "en", WORLD.concepts, STYLES, kind)
+    except BadInput:  # this scene allows no such edit
+        return
+    before, after = (shorthand.settled(plan.to_plan(scene)) for scene in (made.before, made.after))
+    base = exact(before)
+    edit = editing.between(before, after, Picture(base), True, layered)
+    if edit is None:
+        assert before.background != after.background
+        return
+    out = edit.applied([exact(p) for p in edit.painted])
+    assert edit.free is not None and np.array_equal(out[~edit.free], base[~edit.free])
+    off = np.abs(premultiplied(out) - premultiplied(exact(after))).max(-1)
+    assert off.max() <= 3 or (off > 3).mean() < 0.002  # a line of lettering may reach a pixel beyond its box
+
+
+def test_what_only_comes_is_laid_on_and_nothing_behind_it_is_painted() -> None:
+    added = editing.between(A_FOX, BOTH, Picture(exact(A_FOX)), True, True)
+    assert added is not None and added.behind is None and added.filled is None
+    assert added.on_top == replace(BOTH, background="transparent", items=BOTH.items[1:])
+    taken = editing.between(BOTH, A_FOX, Picture(exact(BOTH)), True, True)
+    assert taken is not None and taken.on_top is None and taken.behind == A_FOX and taken.painted == (A_FOX,)
+
+
+def test_what_lies_below_a_thing_that_stays_is_not_laid_on_it() -> None:
+    over = replace(OWL, box=(30, 30, 66, 66))
+    before = shorthand.settled(replace(BOTH, items=(FOX, over)))
+    after = shorthand.settled(replace(before, items=(replace(before.items[0], colour="#2563eb"), before.items[1])))
+    edit = editing.between(before, after, Picture(exact(before)), True, True)
+    assert edit is not None and edit.painted == (after,)
+    swapped = replace(before, items=before.items[::-1])
+    edit = editing.between(before, swapped, Picture(exact(before)), True, True)
+    assert edit is not None and edit.painted == (swapped,)
+
+
+def test_a_mask_is_painted_anew_inside_and_kept_outside() -> None:
+    base, mask = exact(A_FOX), np.zeros((128, 128), bool)
+    mask[60:, 60:] = True
+    edit = editing.inside(BOTH, Picture(base), mask)
+    out = edit.applied([exact(p) for p in edit.painted])
+    assert np.array_equal(out[~mask], base[~mask]) and np.array_equal(out[mask], exact(BOTH)[mask])
+    assert np.array_equal(editing.anew(BOTH).applied([exact(BOTH)]), exact(BOTH))
+
+
+@pytest.mark.parametrize("under", [0, 90, 255])
+def test_laying_over_keeps_what_shows_through(under: int) -> None:
+    before, top = np.full((2, 2, 4), (10, 200, 30, under), np.uint8), np.zeros((2, 2, 4), np.uint8)
+    top[0, 0], top[0, 1] = (250, 0, 0, 255), (250, 0, 0, 128)
+    out = keeping.laid_over(before, top)
+    assert np.array_equal(out[1], before[1]) and tuple(out[0, 0]) == (250, 0, 0, 255)
+    alpha = 128 + under * (1 - 128 / 255)
+    red = (250 * 128 + 10 * under * (1 - 128 / 255)) / alpha
+    assert np.allclose(out[0, 1, [0, 3]], (red, alpha), atol=1.5)
