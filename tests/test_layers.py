@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sayso.engines import layers
+from sayso.engines.keeping import resized
 from sayso.engines.layers import Layers
 from sayso.engines.pocket import BATCH, PocketEngine
 from sayso.errors import BadInput, CannotDo
@@ -61,7 +62,7 @@ items = st.builds(
     Item, st.sampled_from(("fox", "crown", "bicycle", "apple")), st.sampled_from(("flat", "fluent", "noto", "line")),
     st.floats(-0.1, 1.1), st.floats(-0.1, 1.1), st.floats(0.12, 0.8), st.sampled_from((0.0, 0.0, 15.0, -30.0, 90.0, 200.0)), st.booleans(),
     st.sampled_from((None, RED)),
-)
+).map(lambda i: replace(i, turn=0.0) if i.style == "fluent" else i)  # resvg shades the soft lights of this art otherwise when it is turned
 lines = st.builds(
     Lettering, st.sampled_from(("HELLO", "a", "Go on!")), st.sampled_from(("sans", "slab")), st.floats(0.3, 0.7), st.floats(0.1, 0.9),
     st.floats(0.12, 0.3), st.just(BLUE),
@@ -73,15 +74,15 @@ scenes = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scenes, st.sampled_from((128, 256, 300)))
 def test_exact_sheets_laid_together_are_the_exact_picture(scene: Scene, short: int) -> None:
     w, h = frame(scene.width, scene.height)
     ours, exact = laid(scene, round(w * short), round(h * short))
     apart = np.abs(premultiplied(ours) - premultiplied(exact))
-    assert apart.mean() < 1.5, "of 255: edges are softer by part of a pixel"
+    assert apart.mean() < 1.0, "of 255: edges are softer by part of a pixel"
     coarse = apart[: short // 8 * 8, : short // 8 * 8].reshape(short // 8, 8, short // 8, 8, 4).mean((1, 3))
-    assert coarse.max() < 40, "nowhere is a thing missing or moved"
+    assert coarse.max() < 30, "nowhere is a thing missing or moved"
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(0.0, 0.0), (0.3, -0.3), (0.5, 0.5)])
@@ -101,7 +102,6 @@ def test_a_picture_that_is_stretched_is_stretched_with_its_things() -> None:
     planned = plan.to_plan(Scene(64, 64, Background("solid", ("#ffffff",)), (replace(FOX, turn=30.0, x=0.4),)))
     parts = layers.taken_apart(planned)
     ours = layers.composed(parts, exact_sheets(parts, 256, 256), 300, 200)
-    from sayso.engines.keeping import resized
     exact = resized(render(plan.scene_of(planned), 600, 600), 300, 200)
     assert np.abs(ours.astype(int) - exact.astype(int)).mean() < 1.0
 
@@ -128,6 +128,13 @@ def test_a_half_transparent_edge_keeps_its_colour() -> None:
     assert on_white[32, 32].tolist() == [255, 127, 127, 255] and (on_white[..., 3] == 255).all() and (on_white[0] == 255).all()
     edges = layers.composed(bare, [sheet], 50, 50)
     assert (edges[edges[..., 3] > 8][:, 0] > 240).all() and not edges[..., 1:3].any(), "no dark rim"
+
+
+def test_a_haze_is_cleared_and_an_edge_stays_where_it_is() -> None:
+    sheet = np.full((2, 3, 4), 90, np.uint8)
+    sheet[..., 3] = (0, 20, 64), (127, 235, 255)
+    clear = layers.cleared(sheet)
+    assert clear[..., 3].tolist() == [[0, 0, 48], [127, 255, 255]] and (clear[..., :3] == 90).all()
 
 
 def test_the_same_thing_is_painted_once() -> None:

@@ -29,6 +29,7 @@ from sayso.world.scene import Background, Item, Lettering, Scene
 LARGE = 0.75  # side of a thing on its sheet: the largest that training lays on the lines of the patches (layout.SIZES)
 TALLEST, WIDEST = 0.62, 0.92  # em and length of a line on its sheet: the most that training shows of lettering alone
 SPILL = 1 / 64  # of a sheet: kept around a thing, since a painted edge reaches half a pixel of the model beyond the exact one
+FAINT = 0.1  # alpha of a painted sheet that is no more than doubt
 DESIGN = 64  # pixels along the shorter side of a plan's canvas
 _APART = 104729  # between the seeds of a picture's sheets, so that the pictures of one ask do not share their noise
 
@@ -205,6 +206,17 @@ def _upright(piece: np.ndarray, laid: Laid) -> Image.Image:
         image = image.crop((-more, -more, image.width + more, image.height + more))
         image = image.rotate(-laid.turn, Image.Resampling.BICUBIC)  # Pillow turns the other way round
     return image
+
+
+def cleared(piece: np.ndarray) -> np.ndarray:
+    """A painted sheet [S, S, 4] with its alpha stretched, so that FAINT of it is none and 1 − FAINT all.
+
+    Where the model is in doubt whether a thing reaches it leaves a haze, which shows on a ground that it was not painted with.
+    """
+    alpha = piece[..., 3].astype(np.float32) / 255
+    out = piece.copy()
+    out[..., 3] = (((alpha - FAINT) / (1 - 2 * FAINT)).clip(0, 1) * 255).round()
+    return out
 
 
 def _premultiplied(straight: np.ndarray) -> np.ndarray:

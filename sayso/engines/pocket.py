@@ -344,7 +344,11 @@ class PocketEngine:
 
     def _finished(self, parts: Layers, sheets: list[torch.Tensor], ask: Ask, canvas: Canvas) -> np.ndarray:
         """The sheets of a picture, each [4, h, w] in −1..1, finished and laid together: uint8 [H, W, 4]."""
-        return layers.composed(parts, [self._large(x, ask.finish) for x in sheets], canvas.width, canvas.height)
+        large = [self._large(x, ask.finish) for x in sheets]
+        if ask.finish:
+            behind = len(sheets) - len(parts.pieces)
+            large[behind:] = map(layers.cleared, large[behind:])
+        return layers.composed(parts, large, canvas.width, canvas.height)
 
     @torch.no_grad()
     def _large(self, x: torch.Tensor, finish: bool) -> np.ndarray:

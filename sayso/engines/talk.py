@@ -33,8 +33,8 @@ class Talk:
     """`pairs`: at most WINDOW, the last one being what an edit is about. `prompt`: what is asked for now.
 
     `brought`: how many pictures came with the prompt. `wants`: a picture or words. `plan`: text of a plan to keep to, None = the
-    model's own, "" = none at all. `mask`: as in Ask. `moves`: whether the prompt turns a thing or takes a step. `layers`: whether what a plan
-    says is painted one by one.
+    model's own, "" = none at all. `mask`: as in Ask. `moves`: whether the prompt turns a thing or takes a step. `layers`: whether
+    what a plan says is painted one by one.
     """
 
     pairs: tuple[tuple[str, Picture], ...]
