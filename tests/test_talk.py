@@ -118,7 +118,7 @@ def test_what_weights_lack_is_refused_with_a_remedy() -> None:
     ):
         with pytest.raises((BadInput, Unknown)):
             meant(*messages, **more)
-    assert OPTIONS == ("plan",)
+    assert OPTIONS == ("layers", "plan")
 
 
 def test_styles_and_looks_are_said_in_the_language_of_the_prompt() -> None:
