@@ -67,6 +67,15 @@ class Layers:
         """All that is painted: the ground, if there is one, then the pieces."""
         return self.pieces if self.ground is None else (self.ground, *self.pieces)
 
+    @property
+    def reaches(self) -> list[tuple[float, float]]:
+        """Of every sheet how much is kept to both sides of its centre, across and down, in its width and height."""
+        kept: dict[int, tuple[float, float]] = {}
+        for laid in self.laid:
+            across, down = kept.get(laid.piece, (0.0, 0.0))
+            kept[laid.piece] = max(across, laid.reach[0]), max(down, laid.reach[1])
+        return [(0.5, 0.5)] * (self.ground is not None) + [kept[n] for n in range(len(self.pieces))]
+
 
 # --- taking apart --------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ not know is drawn as best they can and said so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ SIDE = 512  # pixels along a finished square picture
 OBLONG = ((1, 1), (9, 7), (7, 9), (5, 3), (3, 5))  # width : height of the canvases it was trained on
 STRETCH = 0.04  # how far an asked aspect may lie from one of these; the picture is stretched by that much
 FARTHEST = 0.35  # the same for a picture that is edited: it is squeezed for the model and stretched back
+RIM = 2  # pixels of the model around what is kept of a sheet, which the finisher sees beside it
 PAINTING = 1  # steps that a picture takes whose plan says all: what is to be painted is not in doubt, and more steps only add errors
 
 
@@ -344,20 +346,25 @@ class PocketEngine:
 
     def _finished(self, parts: Layers, sheets: list[torch.Tensor], ask: Ask, canvas: Canvas) -> np.ndarray:
         """The sheets of a picture, each [4, h, w] in −1..1, finished and laid together: uint8 [H, W, 4]."""
-        large = [self._large(x, ask.finish) for x in sheets]
+        large = [self._large(x, ask.finish, reach) for x, reach in zip(sheets, parts.reaches, strict=True)]
         if ask.finish:
             behind = len(sheets) - len(parts.pieces)
             large[behind:] = map(layers.cleared, large[behind:])
         return layers.composed(parts, large, canvas.width, canvas.height)
 
     @torch.no_grad()
-    def _large(self, x: torch.Tensor, finish: bool) -> np.ndarray:
-        """[4, h, w] in −1..1 → uint8 [F · h, F · w, 4], F = self.factor."""
-        one = decode(x[None])[0]  # through uint8, so that the finisher sees what a plain enlargement would
+    def _large(self, x: torch.Tensor, finish: bool, reach: tuple[float, float]) -> np.ndarray:
+        """[4, h, w] in −1..1 → uint8 [F · h, F · w, 4], F = self.factor; what lies beyond the reach (layers.reaches) is left out."""
+        h, w = x.shape[1:]
+        top, left = (max(0, half - math.ceil(part * 2 * half) - RIM) for half, part in ((h // 2, reach[1]), (w // 2, reach[0])))
+        one = decode(x[None, :, top : h - top, left : w - left])[0]  # through uint8, so that the finisher sees what a plain enlargement would
         small = encode(one[None]).to(x.device)
         if finish and self.finisher is not None:
-            return decode(self.finisher(small.contiguous(memory_format=torch.channels_last)).float())[0]
-        return decode(enlarge_plainly(small, self.factor).float())[0]
+            made = decode(self.finisher(small.contiguous(memory_format=torch.channels_last)).float())[0]
+        else:
+            made = decode(enlarge_plainly(small, self.factor).float())[0]
+        edges = ((self.factor * top,) * 2, (self.factor * left,) * 2, (0, 0))
+        return np.pad(made, edges) if top or left else made
 
     def _canvas(self, ask: Ask, talk: Talk) -> Canvas:
         """Patches and pixels of an ask. Raises BadInput for sides that are odd or an aspect the model was not trained on.
