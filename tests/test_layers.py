@@ -17,7 +17,7 @@ from sayso.engines.pocket import BATCH, PocketEngine
 from sayso.errors import BadInput, CannotDo
 from sayso.models import tokens
 from sayso.types import Ability, Ask, Drew, Plan, PlanItem, PlanText, Preview, Step
-from sayso.world import plan, shorthand
+from sayso.world import plan, sheets, shorthand
 from sayso.world.layout import frame
 from sayso.world.render import render
 from sayso.world.scene import Background, Item, Lettering, Scene
@@ -34,8 +34,8 @@ def exact_sheets(parts: Layers, width: int, height: int) -> list[np.ndarray]:
     out = [] if parts.ground is None else [stretched(plan.scene_of(parts.ground), width, height)]
     for piece in parts.pieces:
         scene = plan.scene_of(piece)  # its boxes are rounded to the percent; training shows what was meant
-        items = tuple(replace(i, x=0.5, y=0.5, size=layers.LARGE) for i in scene.items)
-        lines = tuple(replace(line, x=0.5, y=0.5, height=layers.tallest(line)) for line in scene.lettering)
+        items = tuple(replace(i, x=0.5, y=0.5, size=sheets.LARGE) for i in scene.items)
+        lines = tuple(replace(line, x=0.5, y=0.5, height=sheets.tallest(line)) for line in scene.lettering)
         out.append(render(replace(scene, items=items, lettering=lines), SHEET, SHEET))
     return out
 

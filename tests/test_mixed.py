@@ -26,7 +26,7 @@ from sayso.training.mixed import Group, Mixed, draft, group_loss, ready, sizes, 
 from sayso.training.optim import Optimiser
 from sayso.training.stream import world_of
 from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, Words, fill
-from sayso.world import alley, looks, plan, revision, shorthand, solids
+from sayso.world import alley, looks, plan, revision, sheets, shorthand, solids
 from sayso.world import atlas as atlases
 from sayso.world.atlas import Atlas
 from sayso.world.grounds import characters
@@ -109,6 +109,18 @@ def painted_as_planned(painting: Painting, size: tuple[int, int]) -> None:
         assert not any(i.shadow for i in painting.image.items), "plans do not speak of shadows"
     else:
         assert painting.plan.look in looks.NAMES and painting.image.shape == (size[1], size[0], 4)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (80, 48)])
+def test_most_of_what_is_painted_is_one_sheet_of_a_plan(size: tuple[int, int]) -> None:
+    rng, aspects = random.Random(0), (((64 * size[0] // size[1], 64), 1.0),)
+    world = replace(world_of(CONFIG), aspects=aspects)
+    made = [fill(BY_NAME["paint"], Desk(rng, world, size, "en"), lambda text, width: True)[0] for _ in range(120)]
+    scenes = [p.image for p in made if isinstance(p, Painting) and isinstance(p.image, Scene)]
+    assert all(s.width / s.height == pytest.approx(size[0] / size[1], rel=0.02) for s in scenes), "one canvas a step"
+    lone = [s for s in scenes if len(s.items) == 1 and s.items[0].size == sheets.LARGE and s.background.kind == "transparent"]
+    behind = [s for s in scenes if not s.items and not s.lettering]
+    assert len(scenes) == 120 and len(behind) > 8 and (len(lone) > 24) == (size == (64, 64))
 
 
 def test_a_world_without_samples_of_a_task_says_so(pieces: Pieces) -> None:

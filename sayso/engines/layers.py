@@ -20,17 +20,14 @@ from torch import Tensor
 
 from sayso.engines.keeping import resized
 from sayso.types import Plan
-from sayso.world import fonts
 from sayso.world.layout import frame, spread
 from sayso.world.plan import background_of, scene_of, to_plan
 from sayso.world.render import GLYPH_BOX
-from sayso.world.scene import Background, Item, Lettering, Scene
+from sayso.world.scene import Scene
+from sayso.world.sheets import LARGE, of_item, of_line, tallest
 
-LARGE = 0.75  # side of a thing on its sheet: the largest that training lays on the lines of the patches (layout.SIZES)
-TALLEST, WIDEST = 0.62, 0.92  # em and length of a line on its sheet: the most that training shows of lettering alone
 SPILL = 1 / 64  # of a sheet: kept around a thing, since a painted edge reaches half a pixel of the model beyond the exact one
 FAINT = 0.1  # alpha of a painted sheet that is no more than doubt
-DESIGN = 64  # pixels along the shorter side of a plan's canvas
 _APART = 104729  # between the seeds of a picture's sheets, so that the pictures of one ask do not share their noise
 
 Shape = tuple[int, int]  # rows, columns of patches
@@ -95,14 +92,10 @@ def taken_apart(plan: Plan) -> Layers:
         return whole(plan)
     scene, pieces, laid = scene_of(plan), _Pieces(), []
     for item in scene.items:
-        alone = Item(item.concept, item.style, 0.5, 0.5, LARGE, tint=item.tint)  # mirrored and turned when it is laid
-        reach = LARGE / 2 + SPILL
-        piece = pieces.of(Scene(DESIGN, DESIGN, Background("transparent"), (alone,)))
+        reach, piece = LARGE / 2 + SPILL, pieces.of(of_item(item))
         laid.append(Laid(piece, item.x, item.y, item.size / LARGE, (reach, reach), item.turn, item.flip))
     for line in scene.lettering:
-        em = tallest(line)
-        alone_line = Lettering(line.text, line.font, 0.5, 0.5, em, line.colour)
-        piece = pieces.of(Scene(DESIGN, DESIGN, Background("transparent"), lettering=(alone_line,)))
+        em, piece = tallest(line), pieces.of(of_line(line))
         laid.append(Laid(piece, line.x, line.y, line.height / em, (0.5, min(0.5, GLYPH_BOX * em / 2))))
     bare = background_of(plan.background).kind == "transparent"
     ground = None if bare else replace(plan, items=(), lettering=())
@@ -120,12 +113,6 @@ class _Pieces:
         if plan not in self.plans:
             self.plans.append(plan)
         return self.plans.index(plan)
-
-
-def tallest(line: Lettering) -> float:
-    """The em, in sides of a sheet, at which the line is painted."""
-    wide = fonts.width(line.font, line.text)
-    return min(TALLEST, WIDEST / wide) if wide > 0 else TALLEST
 
 
 # --- painting ------------------------------------------------------------------------------------------------------------

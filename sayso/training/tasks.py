@@ -15,7 +15,7 @@ import numpy as np
 
 from sayso.errors import BadInput
 from sayso.types import Plan
-from sayso.world import edits, looks, masks, plan, revision, shorthand
+from sayso.world import edits, looks, masks, plan, revision, sheets, shorthand
 from sayso.world.captions import caption
 from sayso.world.combine import sample_combination
 from sayso.world.compare import sample_comparison
@@ -99,6 +99,7 @@ class Task:
 # --- drawing -------------------------------------------------------------------------------------------------------------
 
 SNAPPED = 0.6  # share of painted plans whose things lie on the lines of the patches, as those do that the model writes itself
+SHEETS = 0.6  # share of painted pictures that are one sheet of a plan, as most are that the engine paints
 _PAINTED = (
     ("single", 0.2),
     ("pair", 0.17),
@@ -118,8 +119,12 @@ def _bare(scene: Scene) -> Scene:
 
 
 def _paint(desk: Desk) -> list[Content]:
+    """A plan and its picture, or a sheet of it (engines/layers.py). Sheets are square, but for what lies behind."""
     snap = desk.world.snap if desk.rng.random() < SNAPPED else 0
     scene = _bare(sample_scene(desk.rng, replace(desk.world, kinds=_PAINTED, snap=snap)))
+    if desk.rng.random() < SHEETS:
+        square = desk.size[0] == desk.size[1]
+        scene = desk.rng.choice([s for s in sheets.all_of(scene) if square or not (s.items or s.lettering)] or [sheets.bare(scene)])
     return [Painting(plan.to_plan(scene), scene)]
 
 
