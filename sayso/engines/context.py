@@ -15,7 +15,7 @@ from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel
 from sayso.models.writer import Writer
 
-LEAST = 0.5
+LEAST = 0.5  # min-p of what is written after a prompt
 Row = list["list[int] | Tensor"]
 """One sequence: ids of words with their marks, or clean patches [T, C], in order."""
 
@@ -57,17 +57,19 @@ def read(model: UnifiedModel, pieces: Pieces, rows: Sequence[Row], coordinates: 
 
 @torch.no_grad()
 def look(model: UnifiedModel, pixels: Tensor, coordinates: Tensor, dtype: torch.dtype) -> Context:
-    """One picture [4, H, W] in the model's pixels, to be read as a plan."""
-    start = torch.zeros(1, device=model.embed.weight.device)
-    rows = model.glance(pixels[None].to(start.device, dtype), coordinates)
+    """Pictures [B, 4, H, W] in the model's pixels, each to be read as a plan."""
+    start = torch.zeros(len(pixels), device=model.embed.weight.device)
+    rows = model.glance(pixels.to(start.device, dtype), coordinates)
     return Context(model.look(rows, coordinates, start, None).cache, start + 1)
 
 
-def write(writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int]) -> list[str]:
+def write(
+    writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int], least: float = LEAST
+) -> list[str]:
     """Continues sequences in words, piece by piece, each up to its end mark or `limit` pieces.
 
     `warmth` 0 takes the likeliest piece; otherwise pieces are drawn at that temperature, by each sequence's seed, of those
-    that are at least LEAST times as likely as the likeliest (min-p, Nguyen et al. 2024).
+    that are at least `least` times as likely as the likeliest (min-p, Nguyen et al. 2024).
     """
     lots = [torch.Generator().manual_seed(seed) for seed in seeds]
     lines: list[list[int]] = [[pieces.begin] for _ in seeds]
@@ -77,7 +79,7 @@ def write(writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: 
         scores = writing([line[-1] for line in lines])
         scores[:, [pieces.pad, pieces.begin]] = float("-inf")
         for b in tuple(open_):
-            nth = _chosen(scores[b], warmth, lots[b])
+            nth = _chosen(scores[b], warmth, lots[b], least)
             if nth == pieces.end:
                 open_.remove(b)
             else:
@@ -85,10 +87,10 @@ def write(writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: 
     return [pieces.decode(line) for line in lines]
 
 
-def _chosen(scores: Tensor, warmth: float, lots: torch.Generator) -> int:
+def _chosen(scores: Tensor, warmth: float, lots: torch.Generator, least: float) -> int:
     """One piece of the scores [vocab]."""
     if warmth == 0:
         return int(scores.argmax())
     chances = scores.softmax(-1)
-    scores[chances < LEAST * chances.max()] = float("-inf")
+    scores[chances < least * chances.max()] = float("-inf")
     return int(torch.multinomial((scores / warmth).softmax(-1), 1, generator=lots))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sayso.engines import checkpoint, context, editing, header, keeping, layers
+from sayso.engines import checkpoint, context, editing, header, keeping, layers, sight
 from sayso.engines.context import Row
 from sayso.engines.editing import Edit
 from sayso.engines.ground import of_plans, spec_of
@@ -22,6 +22,7 @@ from sayso.engines.keeping import resized
 from sayso.engines.layers import Layers
 from sayso.engines.mind import Mind
 from sayso.engines.sampling import Sampling, draw, draw_after, paint
+from sayso.engines.sight import Sight
 from sayso.engines.talk import Talk, familiar, understood
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
 from sayso.models.codecs.pixels import decode, encode, patchify
@@ -155,7 +156,32 @@ class PocketEngine:
             except SaysoError:  # written by another version or by somebody else; the picture itself can still be read
                 pass
         seen = encode(self._small(picture, canvas, squeeze=True))
-        return self.mind.read(seen, self._coordinates(canvas), width, height), False
+        readings = self.mind.read(seen, self._coordinates(canvas), width, height, sight.READINGS)
+        if not readings:
+            return None, False
+        height, width = 2 * self.canvas.patch * canvas.rows, 2 * self.canvas.patch * canvas.columns
+        eyes = Sight(picture.pixels, height, width, lambda plans, square: self._sketched(plans, square, canvas), self._glanced)
+        return eyes.nearest(readings), False
+
+    def _glanced(self, pictures: Sequence[np.ndarray]) -> list[Plan | None]:
+        """The likeliest plans of square pictures uint8 [side, side, 4]."""
+        assert self.mind is not None
+        rows, columns = patches(1, 1, self.canvas.tokens)
+        square = Canvas(rows, columns, self.canvas.patch * columns, self.canvas.patch * rows)
+        pixels = encode(np.stack([resized(picture, square.width, square.height) for picture in pictures]))
+        return self.mind.glance(pixels, self._coordinates(square), *design(square))
+
+    def _sketched(self, plans: Sequence[Plan], square: bool, canvas: Canvas) -> list[np.ndarray]:
+        """Sheets of plans as they are painted, not finished: uint8 [h, w, 4] each."""
+        assert self.known is not None
+        shape = patches(1, 1, self.canvas.tokens) if square else (canvas.rows, canvas.columns)
+        out: list[np.ndarray] = []
+        for at in range(0, len(plans), BATCH):
+            some = plans[at : at + BATCH]
+            ground = of_plans(some, self.known, *shape, self.model.embed.weight.device)
+            for last in paint(self.model, ground, [0] * len(some), *shape, self.canvas.patch, 1, self.dtype):
+                out += [layers.cleared(x) if square else x for x in decode(last)]
+        return out
 
     # --- context ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,108 @@
+"""Readings checked by drawing, with the exact renderer in the painter's place: what is right stays, what is wrong is found out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sayso.engines.sight import CLOSE, MOST, Sight
+from sayso.types import Plan
+from sayso.world import art, plan
+from sayso.world.render import render
+from sayso.world.sampler import default_mix, sample_scene
+from sayso.world.scene import STYLES, Background, Item, Scene
+
+SIDE = 128
+WHITE = Background("solid", colours=("#ffffff",))
+FOX, OWL = Item("fox", "flat", 0.3, 0.3, 0.36), Item("owl", "noto", 0.72, 0.66, 0.4)
+BOTH = Scene(64, 64, WHITE, (FOX, OWL))
+
+
+def painted(plans: Sequence[Plan], square: bool) -> list[np.ndarray]:
+    return [render(plan.scene_of(p), p.width, p.height) for p in plans]
+
+
+def blind(pictures: Sequence[np.ndarray]) -> list[Plan | None]:
+    return [None] * len(pictures)
+
+
+def sight(scene: Scene, read=blind) -> Sight:  # type: ignore[no-untyped-def]
+    picture = render(scene, 4 * scene.width, 4 * scene.height)
+    return Sight(picture, SIDE * scene.height // 64, SIDE * scene.width // 64, painted, read)
+
+
+def read_as(scene: Scene, *items: Item) -> Plan:
+    return plan.to_plan(replace(scene, items=items))
+
+
+def off(got: Plan, scene: Scene) -> int:
+    """Percents by which the worst box of a plan of the right things is off."""
+    truth = plan.to_plan(scene)
+    assert [(i.name, i.style, i.colour, i.flip) for i in got.items] == [(i.name, i.style, i.colour, i.flip) for i in truth.items]
+    return max(abs(a - b) for one, other in zip(got.items, truth.items, strict=True) for a, b in zip(one.box, other.box, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["single", "pair", "several"])
+@pytest.mark.parametrize("aspect", [(64, 64), (106, 64)])
+def test_things_read_nearly_right_are_put_right(kind: str, aspect: tuple[int, int]) -> None:
+    world = replace(default_mix(art.CORE[:60], aspects=((aspect, 1.0),)), kinds=((kind, 1.0),))
+    rng, right = random.Random(kind), 0
+    for _ in range(4):
+        scene = sample_scene(rng, world)
+        scene = replace(scene, items=tuple(replace(i, shadow=False, turn=0.0) for i in scene.items), relations=(), grid=None)
+        near = [replace(i, x=i.x + rng.uniform(-0.03, 0.03), y=i.y + rng.uniform(-0.03, 0.03), size=i.size * rng.uniform(0.9, 1.1))
+                for i in scene.items]
+        got = sight(scene).nearest([read_as(scene, *near)])
+        right += off(got, scene) <= 3
+    assert right >= 3  # one of several may be hidden by another
+
+
+@pytest.mark.parametrize("style", [s for s in STYLES if s != FOX.style])
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_wrong_style_and_side_are_found_out(style: str, flip: bool) -> None:
+    wrong = replace(FOX, style=style, flip=flip)  # type: ignore[arg-type]
+    assert off(sight(BOTH).nearest([read_as(BOTH, wrong, OWL)]), BOTH) <= 2
+
+
+def test_the_reading_whose_drawing_is_nearest_is_taken_and_helped_by_the_others() -> None:
+    wrong = replace(OWL, concept="pizza")
+    got = sight(BOTH).nearest([read_as(BOTH, replace(FOX, concept="cat"), wrong), read_as(BOTH, FOX, wrong), read_as(BOTH, OWL)])
+    assert off(got, BOTH) <= 2, "the owl's name stood only in the third"
+
+
+def test_what_is_missing_is_added_and_what_is_read_twice_is_left_out() -> None:
+    assert off(sight(BOTH).nearest([read_as(BOTH, FOX), read_as(BOTH, replace(FOX, concept="pizza"), OWL)]), BOTH) <= 2
+    assert off(sight(BOTH).nearest([read_as(BOTH, FOX, OWL, replace(OWL, x=0.7, concept="pizza"))]), BOTH) <= 2
+
+
+def test_a_closer_look_shows_one_thing_large_and_is_believed_where_it_fits() -> None:
+    looked: list[np.ndarray] = []
+
+    def read(pictures: Sequence[np.ndarray]) -> list[Plan | None]:
+        looked.extend(pictures)
+        lone = Scene(64, 64, WHITE, (replace(FOX, x=0.5, y=0.5, size=CLOSE),))
+        return [plan.to_plan(lone), None][: len(pictures)]
+
+    got = sight(BOTH, read).nearest([read_as(BOTH, replace(FOX, concept="pizza"), OWL)])
+    assert off(got, BOTH) <= 2 and len(looked) == 2
+    wanted = render(Scene(64, 64, WHITE, (replace(FOX, x=0.5, y=0.5, size=CLOSE),)), len(looked[0]), len(looked[0]))
+    assert np.abs(looked[0].astype(int) - wanted).mean() < 6
+    misled = sight(BOTH, lambda pictures: [plan.to_plan(Scene(64, 64, WHITE, (replace(FOX, concept="pizza", x=0.5, y=0.5),)))] * len(pictures))
+    assert off(misled.nearest([read_as(BOTH, FOX, OWL)]), BOTH) <= 2
+
+
+def test_a_thing_at_the_frame_can_be_looked_at_closely() -> None:
+    corner = Scene(64, 64, WHITE, (replace(FOX, x=0.02, y=0.97),))
+    assert off(sight(corner).nearest([plan.to_plan(corner)]), corner) <= 2
+
+
+def test_crowds_looks_and_empty_pictures_are_taken_as_they_were_read() -> None:
+    many = tuple(replace(FOX, x=0.1 + 0.08 * k, size=0.1) for k in range(MOST + 1))
+    crowd, empty = read_as(BOTH, *many), read_as(BOTH)
+    assert sight(BOTH).nearest([crowd]) == crowd and sight(BOTH).nearest([empty]) == empty
+    looked = replace(read_as(BOTH, OWL), look="neon")
+    assert sight(BOTH).nearest([looked, read_as(BOTH, FOX, OWL)]) == looked
