@@ -46,19 +46,23 @@ def off(got: Plan, scene: Scene) -> int:
     return max(abs(a - b) for one, other in zip(got.items, truth.items, strict=True) for a, b in zip(one.box, other.box, strict=True))
 
 
-@pytest.mark.parametrize("kind", ["single", "pair", "several"])
 @pytest.mark.parametrize("aspect", [(64, 64), (106, 64)])
-def test_things_read_nearly_right_are_put_right(kind: str, aspect: tuple[int, int]) -> None:
-    world = replace(default_mix(art.CORE[:60], aspects=((aspect, 1.0),)), kinds=((kind, 1.0),))
-    rng, right = random.Random(kind), 0
-    for _ in range(4):
-        scene = sample_scene(rng, world)
+def test_things_read_nearly_right_are_put_right(aspect: tuple[int, int]) -> None:
+    """Nearly all of them: one may be hidden by another, or look alike from both sides."""
+    world, rng = default_mix(art.CORE[:60], aspects=((aspect, 1.0),)), random.Random(0)
+    right = total = 0
+    for kind in ("single", "pair", "colours", "pair", "several"):
+        scene = sample_scene(rng, replace(world, kinds=((kind, 1.0),)))
         scene = replace(scene, items=tuple(replace(i, shadow=False, turn=0.0) for i in scene.items), relations=(), grid=None)
         near = [replace(i, x=i.x + rng.uniform(-0.03, 0.03), y=i.y + rng.uniform(-0.03, 0.03), size=i.size * rng.uniform(0.9, 1.1))
                 for i in scene.items]
-        got = sight(scene).nearest([read_as(scene, *near)])
-        right += off(got, scene) <= 3
-    assert right >= 3  # one of several may be hidden by another
+        got, truth = sight(scene).nearest([read_as(scene, *near)]), plan.to_plan(scene)
+        assert [i.name for i in got.items] == [i.name for i in truth.items]
+        for one, other in zip(got.items, truth.items, strict=True):
+            same = (one.style, one.flip) == (other.style, other.flip)
+            right += same and max(abs(a - b) for a, b in zip(one.box, other.box, strict=True)) <= 3
+            total += 1
+    assert right >= 0.8 * total
 
 
 @pytest.mark.parametrize("style", [s for s in STYLES if s != FOX.style])

@@ -146,10 +146,10 @@ def dressed(scene: Scene, k: int, read: list[Item]) -> Other:
 
 
 def fewer(scene: Scene, k: int, read: list[Item]) -> Other:
-    """Without the k-th thing, where another lies in the same place."""
+    """Without the k-th thing, where another lies in the same place: it must not be missed."""
     item = scene.items[k]
     if any(j != k and _apart(scene, item, other) < min(item.size, other.size) / 2 for j, other in enumerate(scene.items)):
-        yield _with(scene, k), 0.0
+        yield _with(scene, k), -DOUBT * item.size**2
 
 
 def more(scene: Scene, k: int, read: list[Item]) -> Other:
