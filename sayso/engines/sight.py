@@ -19,6 +19,7 @@ from sayso.engines import layers
 from sayso.engines.keeping import resized
 from sayso.engines.layers import Layers
 from sayso.types import Plan
+from sayso.world.colours import ITEM_COLOURS, rgb
 from sayso.world.layout import frame
 from sayso.world.plan import scene_of, to_plan
 from sayso.world.scene import STYLES, Item, Scene, Style
@@ -27,6 +28,7 @@ READINGS = 8  # of a picture: the likeliest and others
 MOST = 9  # things up to which each is brought nearer
 DOUBT = 0.005  # mean difference over a thing's square by which it must be nearer to be taken for something else
 
+INKS = 3  # colours that a thing may be recoloured with, of those of the drawn world
 CLOSE = 0.6  # side of a thing in the cut that is taken of it for a closer look
 NARROW = 0.25  # least size of a thing in such a cut: what is smaller is something else's edge
 
@@ -45,6 +47,8 @@ class Sight:
         self.target, self.paint, self.read = _premultiplied(resized(picture, width, height)), paint, read
         self.grounds: dict[Plan, np.ndarray] = {}
         self.pieces: dict[Plan, np.ndarray] = {}
+        self.others: list[Item] = []  # the things of all readings, any of which may be right
+        self.close: list[Item] = []  # things as a closer look shows them
 
     def nearest(self, readings: Sequence[Plan]) -> Plan:
         """The reading whose drawing is nearest to the picture, brought nearer."""
@@ -55,8 +59,11 @@ class Sight:
         best = min(plans, key=self.far)
         if len(best.items) > MOST:
             return best
-        items = [item for p in plans for item in scene_of(p).items]
-        return self._nearer(best, [*items, *self._closer(scene_of(best))])
+        self.others = list(dict.fromkeys(item for p in plans for item in scene_of(p).items))
+        for tries in TRIES:
+            self.close = list(dict.fromkeys(self._closer(scene_of(best))))
+            best = self._nearer(best, tries)
+        return best
 
     def _closer(self, scene: Scene) -> list[Item]:
         """The scene's things as they are read where each is cut out and enlarged: a lone large thing is read best."""
@@ -86,17 +93,29 @@ class Sight:
         drawn = layers.composed(parts, sheets, self.width, self.height)
         return float(np.abs(_premultiplied(drawn) - self.target).mean())
 
-    def _nearer(self, plan: Plan, read: list[Item]) -> Plan:
-        """The plan with every thing as it fits best. `read`: the things of all readings, any of which may be right."""
+    def _nearer(self, plan: Plan, tries: Sequence[Try]) -> Plan:
+        """The plan with every thing as it fits best."""
         best, least = plan, self.far(plan)
-        for tried in TRIES:
-            self._prepare(to_plan(s) for k in range(len(best.items)) for s, _ in tried(scene_of(best), k, read))
+        for tried in tries:
+            self._prepare(to_plan(s) for k in range(len(best.items)) for s, _ in tried(self, scene_of(best), k))
             for k in reversed(range(len(best.items))):
-                for other, doubt in tried(scene_of(best), k, read):
+                for other, doubt in tried(self, scene_of(best), k):
                     made = to_plan(other)
                     if made != best and (off := self.far(made)) < least - doubt:
                         best, least = made, off
         return best
+
+    def inks(self, item: Item) -> list[str | None]:
+        """What the thing may be recoloured with: nothing, or what is nearest to the colours in its middle."""
+        across, down = item.x * self.width, item.y * self.height
+        reach = max(1.0, 0.3 * item.size * min(self.width, self.height))
+        rows = slice(max(0, int(down - reach)), max(1, int(down + reach)))
+        columns = slice(max(0, int(across - reach)), max(1, int(across + reach)))
+        seen = self.target[rows, columns, :3].reshape(-1, 3)
+        if not len(seen):
+            return [None]
+        away = {c.hex: float(np.abs(seen - np.array(rgb(c.hex), np.float32) / 255).sum(-1).mean()) for c in ITEM_COLOURS}
+        return [None, *sorted(away, key=lambda hexed: away[hexed])[:INKS]]
 
     def _prepare(self, plans: Iterable[Plan]) -> None:
         """Paints at once what several plans need."""
@@ -114,6 +133,7 @@ class Sight:
 # --- what else it could be: scenes with one thing changed, each with the difference by which it must be nearer -----------------
 
 Other = Iterator[tuple[Scene, float]]
+Try = Callable[[Sight, Scene, int], Other]
 
 
 def _with(scene: Scene, k: int, *items: Item) -> Scene:
@@ -126,43 +146,61 @@ def _apart(scene: Scene, a: Item, b: Item) -> float:
     return math.hypot((a.x - b.x) * across, (a.y - b.y) * down)
 
 
-def named(scene: Scene, k: int, read: list[Item]) -> Other:
-    """The k-th thing as it is in other readings, there or where it is."""
+def named(sight: Sight, scene: Scene, k: int) -> Other:
+    """The k-th thing as it is in other readings, there or where it is. A closer look is believed where it is not farther off."""
     item = scene.items[k]
-    for other in dict.fromkeys(r for r in read if _apart(scene, r, item) < item.size / 2):
-        here = replace(other, x=item.x, y=item.y, size=item.size)
-        for one in dict.fromkeys((other, here)):
-            if one != item:
-                yield _with(scene, k, one), DOUBT * item.size**2
+    for others, doubt in ((sight.others, DOUBT), (sight.close, -DOUBT)):
+        for other in others:
+            if _apart(scene, other, item) < item.size / 2:
+                for one in dict.fromkeys((other, replace(other, x=item.x, y=item.y, size=item.size))):
+                    if one != item:
+                        yield _with(scene, k, one), doubt * item.size**2
 
 
-def dressed(scene: Scene, k: int, read: list[Item]) -> Other:
+def tinted(sight: Sight, scene: Scene, k: int) -> Other:
+    """The k-th thing in its own colours, or recoloured."""
+    item = scene.items[k]
+    for ink in sight.inks(item):
+        if ink != item.tint:
+            yield _with(scene, k, replace(item, tint=ink)), DOUBT * item.size**2
+
+
+def dressed(sight: Sight, scene: Scene, k: int) -> Other:
     """The k-th thing in other styles and the other way round."""
     item = scene.items[k]
     for style in STYLES:
         for flip in (False, True):
             if (style, flip) != (item.style, item.flip):
-                yield _with(scene, k, replace(item, style=cast(Style, style), flip=flip)), DOUBT * item.size**2
+                yield _with(scene, k, replace(item, style=cast(Style, style), flip=flip)), 2 * DOUBT * item.size**2
 
 
-def fewer(scene: Scene, k: int, read: list[Item]) -> Other:
+def alike(sight: Sight, scene: Scene, k: int) -> Other:
+    """Everything in one style, as most pictures are: believed where it is not farther off than several styles."""
+    several = len({item.style for item in scene.items}) > 1
+    doubt = DOUBT * sum(item.size**2 for item in scene.items) * (-1 if several else 1)
+    for style in STYLES if k == 0 and len(scene.items) > 1 else ():
+        if several or style != scene.items[0].style:
+            yield replace(scene, items=tuple(replace(item, style=cast(Style, style)) for item in scene.items)), doubt
+
+
+def fewer(sight: Sight, scene: Scene, k: int) -> Other:
     """Without the k-th thing, where another lies in the same place: it must not be missed."""
     item = scene.items[k]
     if any(j != k and _apart(scene, item, other) < min(item.size, other.size) / 2 for j, other in enumerate(scene.items)):
         yield _with(scene, k), -DOUBT * item.size**2
 
 
-def more(scene: Scene, k: int, read: list[Item]) -> Other:
+def more(sight: Sight, scene: Scene, k: int) -> Other:
     """With one thing more, where another reading has one and this has none."""
-    for other in dict.fromkeys(read) if k == 0 else ():
+    for other in sight.others if k == 0 else ():
         if all(_apart(scene, other, item) > min(other.size, item.size) / 2 for item in scene.items):
             yield replace(scene, items=(*scene.items, other), relations=(), grid=None), DOUBT * other.size**2
 
 
-def moved(step: float) -> Callable[[Scene, int, list[Item]], Other]:
+def moved(step: float) -> Try:
     """The k-th thing a step (in shorter sides) away to each side, larger and smaller."""
 
-    def tried(scene: Scene, k: int, read: list[Item]) -> Other:
+    def tried(sight: Sight, scene: Scene, k: int) -> Other:
         item, (w, h) = scene.items[k], frame(scene.width, scene.height)
         for dx, dy, ds in ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, 2), (0, 0, -2)):
             if item.size + ds * step > step:
@@ -172,9 +210,11 @@ def moved(step: float) -> Callable[[Scene, int, list[Item]], Other]:
     return tried
 
 
-TRIES = (
-    named, dressed, moved(0.03), moved(0.03), more, fewer, named, dressed, moved(0.03), moved(0.015), dressed, moved(0.015)
-)  # fmt: skip
+TRIES: tuple[tuple[Try, ...], ...] = (
+    (named, moved(0.03), moved(0.03), more, fewer, tinted, dressed, alike),
+    (named, tinted, moved(0.03), moved(0.015), dressed, alike, moved(0.015)),
+)
+"""What is tried, in order, after a first and after a second closer look."""
 
 
 def _premultiplied(pixels: np.ndarray) -> np.ndarray:
