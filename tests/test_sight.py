@@ -12,6 +12,7 @@ import pytest
 from sayso.engines.sight import CLOSE, MOST, Sight
 from sayso.types import Plan
 from sayso.world import art, plan
+from sayso.world.colours import ITEM_COLOURS
 from sayso.world.render import render
 from sayso.world.sampler import default_mix, sample_scene
 from sayso.world.scene import STYLES, Background, Item, Scene
@@ -68,8 +69,10 @@ def test_things_read_nearly_right_are_put_right(aspect: tuple[int, int]) -> None
 @pytest.mark.parametrize("style", [s for s in STYLES if s != FOX.style])
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_wrong_style_and_side_are_found_out(style: str, flip: bool) -> None:
-    wrong = replace(FOX, style=style, flip=flip)  # type: ignore[arg-type]
-    assert off(sight(BOTH).nearest([read_as(BOTH, wrong, OWL)]), BOTH) <= 2
+    snail = replace(FOX, concept="snail")  # from the side, so that it shows which way round it is
+    scene = replace(BOTH, items=(snail, OWL))
+    wrong = replace(snail, style=style, flip=flip)  # type: ignore[arg-type]
+    assert off(sight(scene).nearest([read_as(scene, wrong, OWL)]), scene) <= 2
 
 
 def test_the_reading_whose_drawing_is_nearest_is_taken_and_helped_by_the_others() -> None:
@@ -92,7 +95,7 @@ def test_a_closer_look_shows_one_thing_large_and_is_believed_where_it_fits() -> 
         return [plan.to_plan(lone), None][: len(pictures)]
 
     got = sight(BOTH, read).nearest([read_as(BOTH, replace(FOX, concept="pizza"), OWL)])
-    assert off(got, BOTH) <= 2 and len(looked) == 2
+    assert off(got, BOTH) <= 2 and len(looked) == 4, "every thing twice"
     wanted = render(Scene(64, 64, WHITE, (replace(FOX, x=0.5, y=0.5, size=CLOSE),)), len(looked[0]), len(looked[0]))
     assert np.abs(looked[0].astype(int) - wanted).mean() < 6
     misled = sight(BOTH, lambda pictures: [plan.to_plan(Scene(64, 64, WHITE, (replace(FOX, concept="pizza", x=0.5, y=0.5),)))] * len(pictures))
@@ -110,3 +113,15 @@ def test_crowds_looks_and_empty_pictures_are_taken_as_they_were_read() -> None:
     assert sight(BOTH).nearest([crowd]) == crowd and sight(BOTH).nearest([empty]) == empty
     looked = replace(read_as(BOTH, OWL), look="neon")
     assert sight(BOTH).nearest([looked, read_as(BOTH, FOX, OWL)]) == looked
+
+
+@pytest.mark.parametrize("tint", [None, ITEM_COLOURS[0].hex, ITEM_COLOURS[4].hex])
+def test_another_ink_is_found_in_the_picture(tint: str | None) -> None:
+    inked = replace(BOTH, items=(FOX, replace(OWL, tint=tint)))
+    wrong = ITEM_COLOURS[2].hex if tint is None else None
+    assert off(sight(inked).nearest([read_as(inked, FOX, replace(OWL, tint=wrong))]), inked) <= 2
+
+
+def test_several_styles_stay_where_they_are_plain_to_see() -> None:
+    alike = read_as(BOTH, FOX, replace(OWL, style="flat"))
+    assert off(sight(BOTH).nearest([alike]), BOTH) <= 2

@@ -138,12 +138,15 @@ class PocketEngine:
     def _answered(self, talk: Talk, canvas: Canvas) -> Iterator[Event]:
         """The answer to a question about the pictures so far."""
         assert self.mind is not None
-        plans = [self._plan_of(picture, canvas) for _, picture in talk.pairs]
+        plans = [self._plan_of(picture, canvas, talk.prompt) for _, picture in talk.pairs]
         known = [plan for plan, _ in plans if plan is not None]
         yield Said((self.mind.answer(known, talk.prompt) if len(known) == len(plans) else "") or "I cannot tell.")
 
-    def _plan_of(self, picture: Picture, canvas: Canvas) -> tuple[Plan | None, bool]:
-        """The plan of a picture, and whether it is known: what it was painted after, or else what can be read off it."""
+    def _plan_of(self, picture: Picture, canvas: Canvas, prompt: str) -> tuple[Plan | None, bool]:
+        """The plan of a picture, and whether it is known: what it was painted after, or else what can be read off it.
+
+        `prompt`: what the person says of it.
+        """
         assert self.mind is not None
         width, height = design(canvas)
         told = picture.origin.get("plan")
@@ -160,7 +163,8 @@ class PocketEngine:
         if not readings:
             return None, False
         height, width = 2 * self.canvas.patch * canvas.rows, 2 * self.canvas.patch * canvas.columns
-        eyes = Sight(picture.pixels, height, width, lambda plans, square: self._sketched(plans, square, canvas), self._glanced)
+        said = [slug for slug in dict.fromkeys(m.slug for m in lexicon.mentions(prompt)) if slug in self.concepts]
+        eyes = Sight(picture.pixels, height, width, lambda plans, square: self._sketched(plans, square, canvas), self._glanced, said)
         return eyes.nearest(readings), False
 
     def _glanced(self, pictures: Sequence[np.ndarray]) -> list[Plan | None]:
@@ -324,7 +328,7 @@ class PocketEngine:
         talk, canvas = order.talk, order.canvas
         pictures = [picture for _, picture in talk.pairs]
         sources = pictures[-talk.brought :] if talk.brought > 1 else pictures[-1:]
-        plans = [self._plan_of(picture, canvas) for picture in sources]
+        plans = [self._plan_of(picture, canvas, talk.prompt) for picture in sources]
         known = [p for p, _ in plans if p is not None]
         if talk.plan:
             after = self._own(order)

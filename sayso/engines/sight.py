@@ -42,9 +42,10 @@ Read = Callable[[Sequence[np.ndarray]], list[Plan | None]]
 class Sight:
     """Compares drawings of plans with one picture (uint8, straight alpha), at [H, W]."""
 
-    def __init__(self, picture: np.ndarray, height: int, width: int, paint: Paint, read: Read):
+    def __init__(self, picture: np.ndarray, height: int, width: int, paint: Paint, read: Read, said: Sequence[str] = ()):
+        """`said`: concepts that the person speaks of, which may well be in the picture."""
         self.picture, self.height, self.width = picture, height, width
-        self.target, self.paint, self.read = _premultiplied(resized(picture, width, height)), paint, read
+        self.target, self.paint, self.read, self.said = _premultiplied(resized(picture, width, height)), paint, read, said
         self.grounds: dict[Plan, np.ndarray] = {}
         self.pieces: dict[Plan, np.ndarray] = {}
         self.others: list[Item] = []  # the things of all readings, any of which may be right
@@ -157,6 +158,15 @@ def named(sight: Sight, scene: Scene, k: int) -> Other:
                         yield _with(scene, k, one), doubt * item.size**2
 
 
+def spoken(sight: Sight, scene: Scene, k: int) -> Other:
+    """The k-th thing as one that the person speaks of, in its own colours or recoloured."""
+    item = scene.items[k]
+    for name in sight.said if not all(any(i.concept == name for i in scene.items) for name in sight.said) else ():
+        if name != item.concept:
+            for ink in sight.inks(item):
+                yield _with(scene, k, replace(item, concept=name, tint=ink)), 0.0
+
+
 def tinted(sight: Sight, scene: Scene, k: int) -> Other:
     """The k-th thing in its own colours, or recoloured."""
     item = scene.items[k]
@@ -211,8 +221,8 @@ def moved(step: float) -> Try:
 
 
 TRIES: tuple[tuple[Try, ...], ...] = (
-    (named, moved(0.03), moved(0.03), more, fewer, tinted, dressed, alike),
-    (named, tinted, moved(0.03), moved(0.015), dressed, alike, moved(0.015)),
+    (named, spoken, moved(0.03), moved(0.03), more, fewer, tinted, dressed, alike),
+    (named, spoken, tinted, moved(0.03), moved(0.015), dressed, alike, moved(0.015)),
 )
 """What is tried, in order, after a first and after a second closer look."""
 
