@@ -60,7 +60,8 @@ def test_the_part_is_the_place_in_the_art(flip: bool, turn: float, size: tuple[i
 def test_the_head_learns_what_the_rows_say_and_passes_gradients() -> None:
     torch.manual_seed(0)
     labels = label([scene(Item("dog", "flat", 0.3, 0.3, 0.5), Item("balloon", "noto", 0.7, 0.7, 0.5))], WORLD, 8, 8)
-    rows = torch.cat((labels.concept.clamp(min=0)[..., None].float(), labels.style.clamp(min=0)[..., None].float(), labels.part, labels.place), -1)
+    named = [of.clamp(min=0)[..., None].float() for of in (labels.concept, labels.style)]
+    rows = torch.cat((*named, labels.part, labels.place), -1)
     rows = torch.nn.functional.pad(rows, (0, 25)).requires_grad_(True)
     head = DenseHead(32, WORLD)
     optimiser = torch.optim.Adam(head.parameters(), 0.05)

@@ -70,7 +70,9 @@ def test_what_is_no_change_is_refused_with_reason(text: str) -> None:
             plan.scene_of(after)
 
 
-@pytest.mark.parametrize(("text", "why"), [("owl gone", "no change"), (">", "neither"), (f"pig flat{shorthand.MARKS[3] * 3}>", "has no line")])
+@pytest.mark.parametrize(
+    ("text", "why"), [("owl gone", "no change"), (">", "neither"), (f"pig flat{shorthand.MARKS[3] * 3}>", "has no line")]
+)
 def test_refusals_name_the_remedy(text: str, why: str) -> None:
     with pytest.raises(BadInput, match=why):
         revision.read(text, BEFORE)

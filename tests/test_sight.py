@@ -98,7 +98,8 @@ def test_a_closer_look_shows_one_thing_large_and_is_believed_where_it_fits() -> 
     assert off(got, BOTH) <= 2 and len(looked) == 4, "every thing twice"
     wanted = render(Scene(64, 64, WHITE, (replace(FOX, x=0.5, y=0.5, size=CLOSE),)), len(looked[0]), len(looked[0]))
     assert np.abs(looked[0].astype(int) - wanted).mean() < 6
-    misled = sight(BOTH, lambda pictures: [plan.to_plan(Scene(64, 64, WHITE, (replace(FOX, concept="pizza", x=0.5, y=0.5),)))] * len(pictures))
+    pizza = plan.to_plan(Scene(64, 64, WHITE, (replace(FOX, concept="pizza", x=0.5, y=0.5),)))
+    misled = sight(BOTH, lambda pictures: [pizza] * len(pictures))
     assert off(misled.nearest([read_as(BOTH, FOX, OWL)]), BOTH) <= 2
 
 

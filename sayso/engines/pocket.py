@@ -387,7 +387,8 @@ class PocketEngine:
         """[4, h, w] in −1..1 → uint8 [F · h, F · w, 4], F = self.factor; what lies beyond the reach (layers.reaches) is left out."""
         h, w = x.shape[1:]
         top, left = (max(0, half - math.ceil(part * 2 * half) - RIM) for half, part in ((h // 2, reach[1]), (w // 2, reach[0])))
-        one = decode(x[None, :, top : h - top, left : w - left])[0]  # through uint8, so that the finisher sees what a plain enlargement would
+        # through uint8, so that the finisher sees what a plain enlargement would
+        one = decode(x[None, :, top : h - top, left : w - left])[0]
         small = encode(one[None]).to(x.device)
         if finish and self.finisher is not None:
             made = decode(self.finisher(small.contiguous(memory_format=torch.channels_last)).float())[0]
