@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sayso.engines.pocket import CUT
+from sayso.engines.editing import CUT
 from sayso.errors import BadInput
 from sayso.types import Plan, PlanItem, PlanText
 from sayso.world import art, fonts, masks
