@@ -12,7 +12,7 @@ import pytest
 
 from sayso.engines import header
 from sayso.engines.pocket import PocketEngine
-from sayso.engines.talk import OPTIONS, Talk, understood
+from sayso.engines.talk import OPTIONS, Talk, look_of, understood
 from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.models import tokens
 from sayso.models.tokens import Pieces
@@ -343,3 +343,10 @@ def test_weights_say_their_own_steps(pieces: Pieces) -> None:
 
 def test_weights_that_paint_plans_take_one_step(engine: PocketEngine) -> None:
     assert {e.total for e in engine.respond(Ask((says("a fox"),), options={"plan": PLAN})) if isinstance(e, Step)} == {1}
+
+
+def test_a_look_that_a_prompt_names_is_found_by_its_longest_phrase() -> None:
+    for look in looks.LOOKS:
+        for phrase in (*look.en, *look.zh):
+            assert look_of(f"a fox, {phrase}", looks.NAMES) in {other.name for other in looks.LOOKS if phrase in (*other.en, *other.zh)}
+    assert look_of("a fox on a blue background", looks.NAMES) == "" and look_of(f"a fox, {looks.LOOKS[0].en[0]}", ()) == ""

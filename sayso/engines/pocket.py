@@ -23,7 +23,7 @@ from sayso.engines.layers import Layers
 from sayso.engines.mind import Mind
 from sayso.engines.sampling import Sampling, draw, draw_after, paint
 from sayso.engines.sight import Sight
-from sayso.engines.talk import Talk, familiar, understood
+from sayso.engines.talk import Talk, familiar, look_of, understood
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
 from sayso.models.codecs.pixels import decode, encode, patchify
 from sayso.models.specs import CanvasSpec, UnifiedSpec
@@ -265,7 +265,8 @@ class PocketEngine:
         if bare:
             written = self.mind.think([orders[k].talk.prompt for k in bare], *design(orders[0].canvas), [seeds[k] for k in bare])
             for k, made in zip(bare, written, strict=True):
-                plans[k] = made
+                look = look_of(orders[k].talk.prompt, self.looks)  # said in few fixed words, and easily forgotten by what writes plans
+                plans[k] = replace(made, look=made.look or look) if made is not None else None
         return plans
 
     def _own(self, order: Order) -> Plan | None:

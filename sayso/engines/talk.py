@@ -84,6 +84,13 @@ def familiar(word: str, abilities: Collection[Ability], known_looks: Collection[
     return any(low in re.split(r"[\s-]+", phrase.lower()) or (not low.isascii() and low in phrase) for phrase in phrases)
 
 
+def look_of(prompt: str, known_looks: Collection[str]) -> str:
+    """The look of these that the prompt names, by its longest phrase; "" for none."""
+    low = prompt.lower()
+    said = [(len(phrase), name) for name in known_looks for phrase in (*looks.look(name).en, *looks.look(name).zh) if phrase.lower() in low]
+    return max(said)[1] if said else ""
+
+
 def _pairs(ask: Ask) -> tuple[list[tuple[str, Picture]], str]:
     pairs: list[tuple[str, Picture]] = []
     pending = ""
