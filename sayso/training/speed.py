@@ -79,7 +79,7 @@ def drawing(rounds: int, steps: int) -> dict[str, float]:
     if engine.mind is not None:
         mind = engine.mind
         out["of it, writing the plan (s)"] = best(lambda: mind.think([PROMPT], 64, 64, [0]), rounds)
-        out[f"of it, painting 64 tokens, steps {steps} (s)"] = best(lambda: _painted(engine, 8, steps), rounds)
+        out[f"of it, painting one sheet of 64 tokens, steps {steps} (s)"] = best(lambda: _painted(engine, 8, steps), rounds)
         out["painting 256 tokens, steps 4 (s)"] = best(lambda: _painted(engine, 16, 4), rounds)
     return out
 
