@@ -38,11 +38,24 @@ def masked(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> np.ndarra
     return np.where(mask[..., None], after, before)
 
 
+def premultiplied(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 4] → float32 in 0..1, colours times alpha."""
+    out = pixels.astype(np.float32) / 255
+    out[..., :3] *= out[..., 3:]
+    return out
+
+
+def straight(pixels: np.ndarray) -> np.ndarray:
+    """The inverse of `premultiplied`, rounded; what is wholly transparent is black."""
+    alpha = pixels[..., 3:]
+    colour = np.where(alpha > 0, pixels[..., :3] / np.maximum(alpha, 1e-6), 0)
+    out: np.ndarray = (np.concatenate((colour, alpha), -1).clip(0, 1) * 255).round().astype(np.uint8)
+    return out
+
+
 def laid_over(before: np.ndarray, top: np.ndarray) -> np.ndarray:
     """uint8 [H, W, 4]: `top` over `before`, both straight alpha; where `top` is transparent every bit is the old one's."""
     assert before.shape == top.shape
-    x, y = (pixels.astype(np.float32) / 255 for pixels in (before, top))
-    alpha = y[..., 3:] + x[..., 3:] * (1 - y[..., 3:])
-    colour = (y[..., :3] * y[..., 3:] + x[..., :3] * x[..., 3:] * (1 - y[..., 3:])) / np.maximum(alpha, 1e-6)
-    out = (np.concatenate((colour, alpha), -1).clip(0, 1) * 255).round().astype(np.uint8)
+    over = premultiplied(top)
+    out = straight(over + premultiplied(before) * (1 - over[..., 3:]))
     return np.where(top[..., 3:] > 0, out, before)

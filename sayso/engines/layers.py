@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from sayso.engines.keeping import resized
+from sayso.engines.keeping import premultiplied, resized, straight
 from sayso.types import Plan
 from sayso.world.layout import frame, spread
 from sayso.world.plan import background_of, scene_of, to_plan
@@ -155,12 +155,12 @@ def composed(layers: Layers, sheets: Sequence[np.ndarray], width: int, height: i
     behind = None if layers.ground is None else resized(sheets[0], width, height)
     if behind is not None and not layers.laid:
         return behind
-    base = np.zeros((height, width, 4), np.float32) if behind is None else _premultiplied(behind)
+    base = np.zeros((height, width, 4), np.float32) if behind is None else premultiplied(behind)
     pieces = sheets[len(sheets) - len(layers.pieces) :]
     w, h = frame(layers.width, layers.height)
     for laid in layers.laid:
         _lay(base, pieces[laid.piece], laid, width / w, height / h)
-    return _straight(base)
+    return straight(base)
 
 
 def _lay(base: np.ndarray, piece: np.ndarray, laid: Laid, across: float, down: float) -> None:
@@ -212,19 +212,4 @@ def cleared(piece: np.ndarray) -> np.ndarray:
     alpha = piece[..., 3].astype(np.float32) / 255
     out = piece.copy()
     out[..., 3] = (((alpha - FAINT) / (1 - 2 * FAINT)).clip(0, 1) * 255).round()
-    return out
-
-
-def _premultiplied(straight: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 4] → float32 in 0..1, colours times alpha."""
-    out = straight.astype(np.float32) / 255
-    out[..., :3] *= out[..., 3:]
-    return out
-
-
-def _straight(premultiplied: np.ndarray) -> np.ndarray:
-    """The inverse, rounded; what is wholly transparent is black."""
-    alpha = premultiplied[..., 3:]
-    colour = np.where(alpha > 0, premultiplied[..., :3] / np.maximum(alpha, 1e-6), 0)
-    out: np.ndarray = (np.concatenate((colour, alpha), -1).clip(0, 1) * 255).round().astype(np.uint8)
     return out

@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 
 from sayso.engines import layers
-from sayso.engines.keeping import resized
+from sayso.engines.keeping import premultiplied, resized
 from sayso.engines.layers import Layers
 from sayso.types import Plan
 from sayso.world.colours import ITEM_COLOURS, rgb
@@ -45,7 +45,7 @@ class Sight:
     def __init__(self, picture: np.ndarray, height: int, width: int, paint: Paint, read: Read, said: Sequence[str] = ()):
         """`said`: concepts that the person speaks of, which may well be in the picture."""
         self.picture, self.height, self.width = picture, height, width
-        self.target, self.paint, self.read, self.said = _premultiplied(resized(picture, width, height)), paint, read, said
+        self.target, self.paint, self.read, self.said = premultiplied(resized(picture, width, height)), paint, read, said
         self.grounds: dict[Plan, np.ndarray] = {}
         self.pieces: dict[Plan, np.ndarray] = {}
         self.others: list[Item] = []  # the things of all readings, any of which may be right
@@ -92,7 +92,7 @@ class Sight:
         self._paint([parts])
         sheets = [self.grounds[p] for p in (parts.ground,) if p is not None] + [self.pieces[p] for p in parts.pieces]
         drawn = layers.composed(parts, sheets, self.width, self.height)
-        return float(np.abs(_premultiplied(drawn) - self.target).mean())
+        return float(np.abs(premultiplied(drawn) - self.target).mean())
 
     def _nearer(self, plan: Plan, tries: Sequence[Try]) -> Plan:
         """The plan with every thing as it fits best."""
@@ -225,9 +225,3 @@ TRIES: tuple[tuple[Try, ...], ...] = (
     (named, spoken, tinted, moved(0.03), moved(0.015), dressed, alike, moved(0.015)),
 )
 """What is tried, in order, after a first and after a second closer look."""
-
-
-def _premultiplied(pixels: np.ndarray) -> np.ndarray:
-    out = pixels.astype(np.float32) / 255
-    out[..., :3] *= out[..., 3:]
-    return out
