@@ -25,7 +25,7 @@ export SAYSO_HOME=$out/home  # keys and logs of this run stay in its folder
 say() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
 # All tasks but views and walks, which would be drawn ahead for longer than the rest takes.
-tasks=paint=0.5,look=0.04,think=0.14,think\ look=0.04,rethink=0.08,remask=0.04,combine=0.04,read=0.12,answer=0.08,compare=0.04
+tasks=paint=0.5,look=0.04,think=0.14,think\ look=0.04,rethink=0.08,remask=0.04,combine=0.04,glance=0.12,answer=0.08,compare=0.04
 
 say '1/5  train a toy that thinks in plans, depth 4 on 12 concepts, for a few seconds'
 sayso train --out "$out/run" --device cpu --depth 4 --core 12 --tasks "$tasks" --batch 32 --pictures 4096 --workers 1 --no-compile \

@@ -27,8 +27,6 @@ def test_a_patch_belongs_to_the_item_drawn_last_over_its_centre() -> None:
     assert got.concept.view(4, 4).tolist() == [[2, 2, 0, 0], [2, 2, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert got.style.view(4, 4)[:2, :2].eq(1).all() and got.style.view(4, 4)[2:].eq(0).all()
     torch.testing.assert_close(got.part.view(4, 4, 2)[0, 1], torch.tensor([0.25, -0.25]))
-    torch.testing.assert_close(got.place.view(4, 4, 3)[0, 1], torch.tensor([-0.125, 0.125, 0.5]))
-    torch.testing.assert_close(got.place.view(4, 4, 3)[3, 0], torch.tensor([0.375, -0.375, 1.0]))
 
 
 def test_patches_beside_the_items_have_no_label() -> None:
@@ -61,8 +59,8 @@ def test_the_head_learns_what_the_rows_say_and_passes_gradients() -> None:
     torch.manual_seed(0)
     labels = label([scene(Item("dog", "flat", 0.3, 0.3, 0.5), Item("balloon", "noto", 0.7, 0.7, 0.5))], WORLD, 8, 8)
     named = [of.clamp(min=0)[..., None].float() for of in (labels.concept, labels.style)]
-    rows = torch.cat((*named, labels.part, labels.place), -1)
-    rows = torch.nn.functional.pad(rows, (0, 25)).requires_grad_(True)
+    rows = torch.cat((*named, labels.part), -1)
+    rows = torch.nn.functional.pad(rows, (0, 28)).requires_grad_(True)
     head = DenseHead(32, WORLD)
     optimiser = torch.optim.Adam(head.parameters(), 0.05)
     losses = []
@@ -72,8 +70,8 @@ def test_the_head_learns_what_the_rows_say_and_passes_gradients() -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    part, place = (float(x[labels.concept != NONE].square().mean()) for x in (labels.part, labels.place))
-    assert losses[0] == pytest.approx(np.log(3) + np.log(2) + 4 * part + 16 * place, rel=1e-4)
+    part = float(labels.part[labels.concept != NONE].square().mean())
+    assert losses[0] == pytest.approx(np.log(3) + np.log(2) + 4 * part, rel=1e-4)
     assert losses[-1] < 0.15 * losses[0]
     assert rows.grad is not None and rows.grad[labels.concept == NONE].eq(0).all() and rows.grad.abs().sum() > 0
 

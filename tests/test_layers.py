@@ -35,7 +35,7 @@ def exact_sheets(parts: Layers, width: int, height: int) -> list[np.ndarray]:
     for piece in parts.pieces:
         scene = plan.scene_of(piece)  # its boxes are rounded to the percent; training shows what was meant
         items = tuple(replace(i, x=0.5, y=0.5, size=sheets.LARGE) for i in scene.items)
-        lines = tuple(replace(line, x=0.5, y=0.5, height=sheets.tallest(line)) for line in scene.lettering)
+        lines = tuple(replace(line, x=0.5, y=0.5, height=sheets.EM) for line in scene.lettering)
         out.append(render(replace(scene, items=items, lettering=lines), SHEET, SHEET))
     return out
 
@@ -144,7 +144,7 @@ def test_the_same_thing_is_painted_once() -> None:
     same = (replace(fox, box=(50, 50, 90, 90)), replace(fox, turn=30), replace(fox, flip=True))
     hello = PlanText("HELLO", (0, 80, 60, 95), "sans", RED)
     parts = layers.taken_apart(Plan(64, 64, "solid #ffffff", (fox, *same, *others), (hello, replace(hello, box=(0, 0, 30, 8)))))
-    assert [x.piece for x in parts.laid] == [0, 0, 0, 0, 1, 2, 3, 4, 4] and len(parts.sheets) == 6
+    assert [x.piece for x in parts.laid] == [0, 0, 0, 0, 1, 2, 3, *(4, 5, 6, 6, 7) * 2] and len(parts.sheets) == 9, "H, E, L, O"
     assert all((p.width, p.height, p.background) == (64, 64, "transparent") for p in parts.pieces)
     assert parts.ground == Plan(64, 64, "solid #ffffff") and [x.flip for x in parts.laid[:4]] == [False, False, False, True]
     assert layers.taken_apart(Plan(64, 64, "transparent", (fox,))).ground is None
@@ -213,7 +213,7 @@ def test_every_different_sheet_is_painted_once_for_each_picture(engine: PocketEn
 
     monkeypatch.setattr(engine.model, "predict", counted)
     pictures(engine, told(TWO, steps=1, count=2))
-    assert [len(z) if isinstance(z, torch.Tensor) else z[0] for z in rows] == [8]  # background, fox, apple, line; twice
+    assert [len(z) if isinstance(z, torch.Tensor) else z[0] for z in rows] == [8, 2]  # background, fox, apple, H, I; twice
     rows.clear()
     pictures(engine, told(TWO.replace("64x64", "106x64"), steps=1, width=640, height=384))
     assert sorted((z[0], z[1]) for z in rows) == [(1, 60), (3, 64)]

@@ -21,11 +21,10 @@ from sayso.models.unified import UnifiedModel, patch_coordinates
 from sayso.training import loop, mixed, reel, run, state, stream
 from sayso.training.config import MENU, MENUS, Stage, TrainConfig, planned
 from sayso.training.corpus import texts
-from sayso.training.dense import DenseHead
 from sayso.training.mixed import Group, Mixed, draft, group_loss, ready, sizes, texts_of, together
 from sayso.training.optim import Optimiser
 from sayso.training.stream import world_of
-from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, Words, fill
+from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, Words, Zoomed, fill
 from sayso.world import alley, looks, plan, revision, sheets, shorthand, solids
 from sayso.world import atlas as atlases
 from sayso.world.atlas import Atlas
@@ -78,16 +77,16 @@ def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, piece
                 painted_as_planned(content, size)
             elif isinstance(content, np.ndarray):
                 assert content.shape == (size[1], size[0], 4) and content.dtype == np.uint8
-            elif isinstance(content, Scene):
-                assert not held_out(content)
+            elif isinstance(content, Scene | Zoomed):
+                assert not held_out(content.scene if isinstance(content, Zoomed) else content)
             elif isinstance(block, Words) and block.width == 144:
                 design = world.aspects[0][0]
                 shorthand.read(content, *design)
                 assert len(pieces.encode(content)) <= block.width
         texts = [content for content in made if isinstance(content, str)]
-        if task.name == "read":
-            scene = made[0]
-            assert isinstance(scene, Scene) and texts == [shorthand.write(plan.to_plan(scene))] and not any(i.shadow for i in scene.items)
+        if task.name == "glance":
+            seen = made[0].shown if isinstance(made[0], Zoomed) else made[0]
+            assert isinstance(seen, Scene) and not any(i.shadow for i in seen.items)
         if task.name in ("think", "think look"):
             assert (" look " in texts[1]) == (task.name == "think look")
         if task.name in ("rethink", "remask"):
@@ -159,7 +158,7 @@ def test_the_usual_menu_thinks_in_plans() -> None:
     assert MENU == "all" and {n for n, _ in MENUS["all"]} == set(BY_NAME) and mixed.thinks(CONFIG) and not mixed.plain(CONFIG)
     alone = config(MENUS["draw"])
     assert mixed.plain(alone) and not mixed.thinks(alone) and loop.grounds_of(alone) is None
-    assert not mixed.thinks(config((("draw", 0.5), ("walk", 0.5)))) and mixed.thinks(config((("draw", 0.5), ("read", 0.5))))
+    assert not mixed.thinks(config((("draw", 0.5), ("walk", 0.5)))) and mixed.thinks(config((("draw", 0.5), ("glance", 0.5))))
 
 
 @pytest.mark.parametrize(("tasks", "main"), [(MENUS["all"], "paint"), ((("draw", 0.1), ("think", 0.6), ("views", 0.3)), "draw"),
@@ -185,7 +184,7 @@ def test_what_needs_squares_leaves_its_part_on_oblong_steps(
 def test_packing_keeps_every_text(pieces: Pieces, film: Reel) -> None:
     """Groups of one text each are sorted by length into few widths; what is read and what is learnt of each stays."""
     world = replace(world_of(CONFIG), snap=8)
-    tasks = ("think", "rethink", "answer", "compare", "read", "paint", "views")
+    tasks = ("think", "rethink", "answer", "compare", "glance", "paint", "views")
     groups = [mixed.draft_group(BY_NAME[name], 5, 0, world, pieces, 6, (64, 64), 8, film) for name in tasks]
     packed = together(groups, pieces.pad)
 
@@ -228,19 +227,18 @@ def test_losses_of_every_task_fall(pieces: Pieces, atlas: Atlas, film: Reel) -> 
     world = replace(world_of(CONFIG), snap=8)
     groups = {t.name: ready(mixed.draft_group(t, 5, 0, world, pieces, 2, (64, 64), 8, film), atlas, world, 8, 8, 8, 2.0) for t in TASKS}
     model, heavy = fresh(pieces), replace(CONFIG, text_weight=1.0)
-    head = DenseHead(model.spec.width, world)
-    optimiser = Optimiser(model, head)
+    optimiser = Optimiser(model)
 
     def losses() -> dict[str, float]:
         with torch.no_grad():
             noise = torch.Generator().manual_seed(1)
-            return {name: float(group_loss(model, head, g, STAGE, heavy, noise, torch.float32)[0]) for name, g in groups.items()}
+            return {name: float(group_loss(model, g, STAGE, heavy, noise, torch.float32)[0]) for name, g in groups.items()}
 
     before = losses()
     for step in range(12):
         generator = torch.Generator().manual_seed(step)
         for group in groups.values():
-            group_loss(model, head, group, STAGE, heavy, generator, torch.float32)[0].backward()
+            group_loss(model, group, STAGE, heavy, generator, torch.float32)[0].backward()
         optimiser.step(0.01, 0.003)
     after = losses()
     assert {name for name in before if after[name] >= 0.97 * before[name]} == set(), (before, after)
@@ -265,25 +263,23 @@ def test_a_painted_picture_is_told_of_its_plan(pieces: Pieces, atlas: Atlas, fil
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.1)
     other = replace(made, ground=made.ground.pick(torch.tensor([1, 2, 0])))
-    one, two = (group_loss(model, None, g, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0] for g in (made, other))
+    one, two = (group_loss(model, g, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0] for g in (made, other))
     assert float(one) != float(two)
 
 
 def test_painting_and_everything_else_about_plans_share_no_weight(pieces: Pieces, atlas: Atlas, film: Reel) -> None:
     """So that the two can be trained side by side and put together by name."""
     learnt = {}
-    for name in ("paint", "look", "glance", "read", "think", "rethink", "answer"):
+    for name in ("paint", "look", "glance", "think", "rethink", "answer"):
         model = fresh(pieces)
         group = mixed.draft_group(BY_NAME[name], 5, 0, world_of(CONFIG), pieces, 2, (64, 64), 8, film)
         made = ready(group, atlas, world_of(CONFIG), 8, 8, 8, 2.0)
-        head = DenseHead(model.spec.width, world_of(CONFIG))
-        torch.nn.init.normal_(head.out.weight)  # zeros would pass no gradient
-        group_loss(model, head, made, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0].backward()
+        group_loss(model, made, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0].backward()
         learnt[name] = {n for n, p in model.named_parameters() if p.grad is not None}
     painting = learnt.pop("paint")
     assert learnt.pop("look") == painting and any(".draw." in n for n in painting) and not any(".understand." in n for n in painting)
     for name, mine in learnt.items():
-        assert mine and not mine & painting and any(n.startswith("eye.") for n in mine) == (name in ("glance", "read"))
+        assert mine and not mine & painting and any(n.startswith("eye.") for n in mine) == (name == "glance")
 
 
 def test_words_read_piece_by_piece_equal_words_read_at_once(pieces: Pieces) -> None:
@@ -357,10 +353,10 @@ def test_states_from_before_there_were_tasks_still_load() -> None:
 
 
 def test_shares_are_read_and_checked() -> None:
-    assert run.shares("all") == MENUS["all"] and run.shares("draw=3,read=1") == (("draw", 3.0), ("read", 1.0))
-    with pytest.raises(Unknown, match="read"):
-        run.shares("raed=1")
-    for odd in ("read", "read=x", "read=-1", "read=0"):
+    assert run.shares("all") == MENUS["all"] and run.shares("draw=3,think=1") == (("draw", 3.0), ("think", 1.0))
+    with pytest.raises(Unknown, match="think"):
+        run.shares("thnik=1")
+    for odd in ("think", "think=x", "think=-1", "think=0"):
         with pytest.raises(BadInput, match="share above 0"):
             run.shares(odd)
 
@@ -407,7 +403,7 @@ def test_stages_keep_their_shapes(pieces: Pieces, atlas: Atlas, film: Reel) -> N
             assert all(float(w.mean()) == pytest.approx(1, abs=1e-4) for w in r.weights)
             assert len(r.patches) == sum(isinstance(b, Shot) for b in g.layout)
             assert (r.ground is not None) == any(isinstance(b, Shot) and b.painted for b in g.layout)
-            assert (r.labels is not None) == (g.layout[0] == SEEN)
+            assert (r.names is not None) == (g.layout[0] == SEEN)
     assert len(shapes) == len({t.layout for t in TASKS if t.pictures}) + 1, "paint and look are two groups of one layout"
     assert all(w % 8 == 0 for w in widths)
 

@@ -52,7 +52,7 @@ if __name__ == "__main__":
     loop.train_step = slow
     sys.exit(main(sys.argv[1:]))
 """
-TASKS = "paint=0.4,think=0.2,read=0.2,rethink=0.2"  # of the usual menu, those for which nothing is drawn ahead
+TASKS = "paint=0.4,think=0.2,glance=0.2,rethink=0.2"  # of the usual menu, those for which nothing is drawn ahead
 TINY = ("--pictures", "320", "--depth", "2", "--core", "12", "--batch", "16", "--device", "cpu", "--no-compile", "--save-every", "0",
         "--tasks", TASKS)
 
@@ -281,7 +281,7 @@ def test_weights_from_before_plans_start_a_run_that_plans(tmp_path: Path) -> Non
     assert torch.equal(got["embed.weight"][: pieces.size], had.pop("embed.weight"))
     assert torch.equal(got["embed.weight"][pieces.size :], fresh["embed.weight"][pieces.size :])
     assert all(torch.equal(got[name], value) for name, value in had.items())
-    told = [name for name in got if name.startswith(("grounding.", "eye."))]
+    told = [name for name in got if name.startswith(("grounding.", "eye.", "naming."))]
     assert told and all(torch.equal(got[name], fresh[name]) for name in told)
     assert len(got) == len(had) + 1 + len(told) and all(p.requires_grad for p in run.model.parameters())
 
@@ -291,14 +291,16 @@ def test_things_keep_their_rows_by_name(tmp_path: Path, before: int, after: int)
     old, weights = exported(tmp_path / "old", planning(before), learn(400, scenes=20))
     run = loop.begin_from(tmp_path / "new", planning(after), weights, torch.device("cpu"))
     fresh = loop.begin(tmp_path / "fresh", planning(after), old.pieces, torch.device("cpu")).model.state_dict()
-    rows = [
-        {name: model[loop.THINGS][k] for k, name in enumerate(("nothing", "stranger", *art.CORE[:core], *characters()))}
-        for model, core in ((old.model.bfloat16().float().state_dict(), before), (run.model.state_dict(), after), (fresh, after))
-    ]
-    for name, row in rows[1].items():
-        assert torch.equal(row, rows[0].get(name, rows[2][name])), name
+    models = ((old.model.bfloat16().float().state_dict(), before), (run.model.state_dict(), after), (fresh, after))
+    for table in (loop.THINGS, *loop.NAMED):
+        rows = [{name: model[table][k] for k, name in enumerate(("nothing", "stranger", *art.CORE[:core], *characters()))} for model, core in models]
+        for name, row in rows[1].items():
+            assert torch.equal(row, rows[0].get(name, rows[2][name])), (table, name)
+    for table in loop.NAMED:  # what is said beside the names follows them
+        rest = [model[table][2 + core + len(characters()) :] for model, core in models[:2]]
+        assert len(rest[0]) and torch.equal(*rest)
     assert run.pieces.definition == old.pieces.definition
-    others = {name: value for name, value in run.model.state_dict().items() if name != loop.THINGS}
+    others = {name: value for name, value in run.model.state_dict().items() if name not in (loop.THINGS, *loop.NAMED)}
     assert all(torch.equal(value, old.model.state_dict()[name]) for name, value in others.items())
 
 

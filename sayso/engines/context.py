@@ -55,21 +55,11 @@ def read(model: UnifiedModel, pieces: Pieces, rows: Sequence[Row], coordinates: 
     return context
 
 
-@torch.no_grad()
-def look(model: UnifiedModel, pixels: Tensor, coordinates: Tensor, dtype: torch.dtype) -> Context:
-    """Pictures [B, 4, H, W] in the model's pixels, each to be read as a plan."""
-    start = torch.zeros(len(pixels), device=model.embed.weight.device)
-    rows = model.glance(pixels.to(start.device, dtype), coordinates)
-    return Context(model.look(rows, coordinates, start, None).cache, start + 1)
-
-
-def write(
-    writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int], least: float = LEAST
-) -> list[str]:
+def write(writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int]) -> list[str]:
     """Continues sequences in words, piece by piece, each up to its end mark or `limit` pieces.
 
     `warmth` 0 takes the likeliest piece; otherwise pieces are drawn at that temperature, by each sequence's seed, of those
-    that are at least `least` times as likely as the likeliest (min-p, Nguyen et al. 2024).
+    that are at least LEAST times as likely as the likeliest (min-p, Nguyen et al. 2024).
     """
     lots = [torch.Generator().manual_seed(seed) for seed in seeds]
     lines: list[list[int]] = [[pieces.begin] for _ in seeds]
@@ -79,7 +69,7 @@ def write(
         scores = writing([line[-1] for line in lines])
         scores[:, [pieces.pad, pieces.begin]] = float("-inf")
         for b in tuple(open_):
-            nth = _chosen(scores[b], warmth, lots[b], least)
+            nth = _chosen(scores[b], warmth, lots[b])
             if nth == pieces.end:
                 open_.remove(b)
             else:
@@ -87,10 +77,10 @@ def write(
     return [pieces.decode(line) for line in lines]
 
 
-def _chosen(scores: Tensor, warmth: float, lots: torch.Generator, least: float) -> int:
+def _chosen(scores: Tensor, warmth: float, lots: torch.Generator) -> int:
     """One piece of the scores [vocab]."""
     if warmth == 0:
         return int(scores.argmax())
     chances = scores.softmax(-1)
-    scores[chances < least * chances.max()] = float("-inf")
+    scores[chances < LEAST * chances.max()] = float("-inf")
     return int(torch.multinomial((scores / warmth).softmax(-1), 1, generator=lots))

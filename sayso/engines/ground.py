@@ -14,7 +14,7 @@ from sayso.world.grounds import Grounds, Known
 
 def spec_of(known: Known) -> GroundSpec:
     """The shape of a model that is told of these things."""
-    return GroundSpec(known.count, len(grounds.MANNERS), grounds.MEASURES, grounds.BEHIND)
+    return GroundSpec(known.count, len(grounds.MANNERS), grounds.MEASURES, grounds.BEHIND, grounds.COLOURS.stop)
 
 
 def ground_of(made: Grounds) -> Ground:

@@ -1,7 +1,7 @@
 """A plan taken apart into sheets that are painted one by one, and the picture laid together from them.
 
 The model paints one thing best alone, upright, in the middle and large, as that is where a patch shows it most often and largest.
-So every different thing and every line of lettering gets a square transparent sheet of its own, the background one in the
+So every different thing and every different character of lettering gets a square transparent sheet of its own, the background one in the
 picture's aspect, and the sheets are laid over each other at the finished picture's own size, where small things stay crisp.
 
 Axes: H, W pixels of the finished picture, S pixels along a square sheet. Lengths are in shorter sides of the picture, or in
@@ -24,7 +24,7 @@ from sayso.world.layout import frame, spread
 from sayso.world.plan import background_of, scene_of, to_plan
 from sayso.world.render import GLYPH_BOX
 from sayso.world.scene import Scene
-from sayso.world.sheets import LARGE, of_item, of_line, tallest
+from sayso.world.sheets import EM, LARGE, OVERHANG, characters, of_character, of_item
 
 SPILL = 1 / 64  # of a sheet: kept around a thing, since a painted edge reaches half a pixel of the model beyond the exact one
 FAINT = 0.1  # alpha of a painted sheet that is no more than doubt
@@ -83,7 +83,7 @@ def whole(plan: Plan) -> Layers:
 
 
 def taken_apart(plan: Plan) -> Layers:
-    """The plan on a sheet for its background, one for each different thing and one for each different line.
+    """The plan on a sheet for its background, one for each different thing and one for each different character.
 
     A look is one of the whole picture, so a plan that has one stays whole, as does one that is nothing but background.
     Raises BadInput or Unknown where the plan describes no scene.
@@ -94,9 +94,12 @@ def taken_apart(plan: Plan) -> Layers:
     for item in scene.items:
         reach, piece = LARGE / 2 + SPILL, pieces.of(of_item(item))
         laid.append(Laid(piece, item.x, item.y, item.size / LARGE, (reach, reach), item.turn, item.flip))
+    across, _ = frame(scene.width, scene.height)
     for line in scene.lettering:
-        em, piece = tallest(line), pieces.of(of_line(line))
-        laid.append(Laid(piece, line.x, line.y, line.height / em, (0.5, min(0.5, GLYPH_BOX * em / 2))))
+        for character, away, wide in characters(line):
+            piece = pieces.of(of_character(character, line.font, line.colour))
+            kept = min(0.5, (wide / 2 + OVERHANG) * EM), min(0.5, GLYPH_BOX * EM / 2)
+            laid.append(Laid(piece, line.x + away * line.height / across, line.y, line.height / EM, kept))
     bare = background_of(plan.background).kind == "transparent"
     ground = None if bare else replace(plan, items=(), lettering=())
     return Layers(plan.width, plan.height, ground, tuple(pieces.plans), tuple(laid))

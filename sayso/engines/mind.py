@@ -1,4 +1,4 @@
-"""What the pocket model thinks: plans that it reads off pictures, writes after prompts, changes as it is told, and answers from.
+"""What the pocket model thinks: plans that it writes after prompts, changes as it is told, and answers from.
 
 A plan goes in and out as shorthand (world/shorthand.py), so that a thing costs six or seven pieces.
 """
@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
-from torch import Tensor
 
 from sayso.engines import context
 from sayso.engines.context import Context, Row
@@ -23,7 +22,6 @@ from sayso.world import revision, shorthand
 
 PLAN_LIMIT, CHANGE_LIMIT, ANSWER_LIMIT = 144, 64, 56  # pieces of a plan, of what changes of one, and of an answer
 TRIES = 4  # plans that are written before it is given up
-UNSURE = 0.1  # min-p of the readings beside the likeliest: they are checked afterwards
 WARMTH = 0.7  # at which plans after prompts are written: seeds differ in what the prompt leaves open
 
 
@@ -38,24 +36,6 @@ class Mind:
     def think(self, prompts: Sequence[str], width: int, height: int, seeds: Sequence[int]) -> list[Plan | None]:
         """Plans for prompts on a canvas of the world's pixels, all written together; None where none could be read of those written."""
         return self._plans(self._told([[self._words(prompt, 112)] for prompt in prompts]), width, height, seeds, WARMTH)
-
-    def read(self, pixels: Tensor, coordinates: Tensor, width: int, height: int, count: int) -> list[Plan]:
-        """Up to `count` readings of a picture [4, H, W] in the model's pixels, whose patches lie at `coordinates`: the likeliest
-        first, then others as they are drawn; empty where none could be understood."""
-        seen = context.look(self.model, pixels[None], coordinates, self.dtype)
-        others = seen.pick(torch.zeros(count - 1, dtype=torch.long, device=seen.start.device))
-
-        def understood(text: str) -> Plan:
-            return shorthand.read(text, width, height)
-
-        plans = self._written(seen, PLAN_LIMIT, [0], 0.0, understood)
-        if count > 1:
-            plans += self._written(others, PLAN_LIMIT, list(range(1, count)), 1.0, understood, UNSURE)
-        return [plan for plan in plans if plan is not None]
-
-    def glance(self, pixels: Tensor, coordinates: Tensor, width: int, height: int) -> list[Plan | None]:
-        """The likeliest plan of every picture [B, 4, H, W]."""
-        return self._plans(context.look(self.model, pixels, coordinates, self.dtype), width, height, [0] * len(pixels), 0.0)
 
     def change(self, before: Plan, said: str, area: str, seed: int) -> Plan | None:
         """The plan after an instruction, in an area (`area_words`) or anywhere: what the instruction does not name stays as it was."""
@@ -101,7 +81,6 @@ class Mind:
         seeds: Sequence[int],
         warmth: float,
         understood: Callable[[str], Plan],
-        least: float = context.LEAST,
     ) -> list[Plan | None]:
         """What follows each sequence, as `understood`; what is not is written again, up to TRIES times and never at zero warmth."""
         plans: list[Plan | None] = [None] * len(seeds)
@@ -111,7 +90,7 @@ class Mind:
                 break
             rows = before.pick(torch.tensor(missing, device=before.start.device))
             lots = [seeds[b] + nth * 7919 for b in missing]
-            texts = context.write(self.writer, self.pieces, rows, limit, max(warmth, 0.5 * (nth > 0)), lots, least)
+            texts = context.write(self.writer, self.pieces, rows, limit, max(warmth, 0.5 * (nth > 0)), lots)
             for b, text in zip(missing, texts, strict=True):
                 with contextlib.suppress(SaysoError):
                     plans[b] = understood(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sayso.engines import checkpoint, context, editing, header, keeping, layers, sight
+from sayso.engines import checkpoint, context, editing, finding, header, keeping, layers
 from sayso.engines.context import Row
 from sayso.engines.editing import Edit
 from sayso.engines.ground import of_plans, spec_of
@@ -24,6 +24,7 @@ from sayso.engines.mind import Mind
 from sayso.engines.sampling import Sampling, draw, draw_after, paint
 from sayso.engines.sight import Sight
 from sayso.engines.talk import Talk, familiar, look_of, understood
+from sayso.engines.votes import Votes, votes_of
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
 from sayso.models.codecs.pixels import decode, encode, patchify
 from sayso.models.specs import CanvasSpec, UnifiedSpec
@@ -33,6 +34,7 @@ from sayso.models.upscale import Upscaler, UpscaleSpec, enlarge_plainly
 from sayso.types import Ask, Drew, Event, Picture, Plan, Preview, Said, Step, Thought
 from sayso.world import art, lexicon, masks, plan
 from sayso.world.grounds import Known
+from sayso.world.scene import Item
 
 STEPS, GUIDANCE = 16, 3.0  # of pictures drawn from words alone
 BATCH = 8  # pictures drawn together
@@ -147,7 +149,7 @@ class PocketEngine:
 
         `prompt`: what the person says of it.
         """
-        assert self.mind is not None
+        assert self.mind is not None and self.known is not None
         width, height = design(canvas)
         told = picture.origin.get("plan")
         if isinstance(told, str) and told:
@@ -158,22 +160,32 @@ class PocketEngine:
                     return known, True
             except SaysoError:  # written by another version or by somebody else; the picture itself can still be read
                 pass
-        seen = encode(self._small(picture, canvas, squeeze=True))
-        readings = self.mind.read(seen, self._coordinates(canvas), width, height, sight.READINGS)
-        if not readings:
-            return None, False
+        ((whole, behind),) = self._glance(encode(self._small(picture, canvas, squeeze=True))[None], canvas)
+        found = finding.found(picture.pixels, whole, behind, self.known, width, height, self._looked)
         height, width = 2 * self.canvas.patch * canvas.rows, 2 * self.canvas.patch * canvas.columns
         said = [slug for slug in dict.fromkeys(m.slug for m in lexicon.mentions(prompt)) if slug in self.concepts]
-        eyes = Sight(picture.pixels, height, width, lambda plans, square: self._sketched(plans, square, canvas), self._glanced, said)
-        return eyes.nearest(readings), False
+        eyes = Sight(picture.pixels, height, width, lambda plans, square: self._sketched(plans, square, canvas), self._closer, said)
+        return eyes.nearer(plan.to_plan(found)), False
 
-    def _glanced(self, pictures: Sequence[np.ndarray]) -> list[Plan | None]:
-        """The likeliest plans of square pictures uint8 [side, side, 4]."""
-        assert self.mind is not None
+    @torch.no_grad()
+    def _glance(self, pixels: torch.Tensor, canvas: Canvas) -> list[tuple[Votes, np.ndarray]]:
+        """What the eye says of pictures [B, 4, H, W] in the model's pixels: of their patches, and of what lies behind."""
+        assert self.model.naming is not None
+        rows = self.model.glance(pixels.to(self.model.embed.weight.device, self.dtype), self._coordinates(canvas))
+        named = self.model.naming(rows)
+        return [(votes_of(named, b, canvas.rows, canvas.columns), named.behind[b].cpu().numpy()) for b in range(len(pixels))]
+
+    def _looked(self, pictures: Sequence[np.ndarray]) -> list[Votes]:
+        """What the eye says of square pictures uint8 [side, side, 4]."""
         rows, columns = patches(1, 1, self.canvas.tokens)
         square = Canvas(rows, columns, self.canvas.patch * columns, self.canvas.patch * rows)
-        pixels = encode(np.stack([resized(picture, square.width, square.height) for picture in pictures]))
-        return self.mind.glance(pixels, self._coordinates(square), *design(square))
+        seen = self._glance(encode(np.stack([resized(picture, square.width, square.height) for picture in pictures])), square)
+        return [votes for votes, _ in seen]
+
+    def _closer(self, pictures: Sequence[np.ndarray]) -> list[list[Item]]:
+        """What is found in square pictures uint8 [side, side, 4]."""
+        assert self.known is not None
+        return [finding.items(votes, self.known, 64, 64) for votes in self._looked(pictures)]
 
     def _sketched(self, plans: Sequence[Plan], square: bool, canvas: Canvas) -> list[np.ndarray]:
         """Sheets of plans as they are painted, not finished: uint8 [h, w, 4] each."""

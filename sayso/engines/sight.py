@@ -1,6 +1,6 @@
-"""Readings of a picture checked by drawing them: of several the one whose drawing is nearest, then brought nearer thing by thing.
+"""What was found in a picture, checked by drawing it and brought nearer thing by thing.
 
-A reading that is wrong looks wrong, and the model that reads can also paint. That seeing is drawing backwards is the idea of
+A thing that was misread looks wrong when it is drawn, and the model that reads can also paint. That seeing is drawing backwards is the idea of
 analysis by synthesis (Yuille and Kersten, "Vision as Bayesian inference", 2006).
 
 Axes: H, W pixels in which pictures are compared.
@@ -18,13 +18,13 @@ import numpy as np
 from sayso.engines import layers
 from sayso.engines.keeping import premultiplied, resized
 from sayso.engines.layers import Layers
+from sayso.engines.votes import cut
 from sayso.types import Plan
 from sayso.world.colours import ITEM_COLOURS, rgb
 from sayso.world.layout import frame
 from sayso.world.plan import scene_of, to_plan
 from sayso.world.scene import STYLES, Item, Scene, Style
 
-READINGS = 8  # of a picture: the likeliest and others
 MOST = 9  # things up to which each is brought nearer
 DOUBT = 0.005  # mean difference over a thing's square by which it must be nearer to be taken for something else
 
@@ -35,56 +35,43 @@ NARROW = 0.25  # least size of a thing in such a cut: what is smaller is somethi
 Paint = Callable[[Sequence[Plan], bool], list[np.ndarray]]
 """Sheets uint8 [·, ·, 4] of plans, all of them on a square canvas (True) or all on the picture's own (False)."""
 
-Read = Callable[[Sequence[np.ndarray]], list[Plan | None]]
-"""The likeliest plans of square pictures uint8 [side, side, 4]."""
+Find = Callable[[Sequence[np.ndarray]], list[list[Item]]]
+"""What is found in square pictures uint8 [side, side, 4]."""
 
 
 class Sight:
     """Compares drawings of plans with one picture (uint8, straight alpha), at [H, W]."""
 
-    def __init__(self, picture: np.ndarray, height: int, width: int, paint: Paint, read: Read, said: Sequence[str] = ()):
+    def __init__(self, picture: np.ndarray, height: int, width: int, paint: Paint, find: Find, said: Sequence[str] = ()):
         """`said`: concepts that the person speaks of, which may well be in the picture."""
         self.picture, self.height, self.width = picture, height, width
-        self.target, self.paint, self.read, self.said = premultiplied(resized(picture, width, height)), paint, read, said
+        self.target, self.paint, self.find, self.said = premultiplied(resized(picture, width, height)), paint, find, said
         self.grounds: dict[Plan, np.ndarray] = {}
         self.pieces: dict[Plan, np.ndarray] = {}
-        self.others: list[Item] = []  # the things of all readings, any of which may be right
         self.close: list[Item] = []  # things as a closer look shows them
 
-    def nearest(self, readings: Sequence[Plan]) -> Plan:
-        """The reading whose drawing is nearest to the picture, brought nearer."""
-        if any(p.look for p in readings):
-            return readings[0]  # a look is not painted in sheets
-        plans = list(dict.fromkeys(replace(p, background=readings[0].background) for p in readings))  # large, and seldom in doubt
-        self._prepare(plans)
-        best = min(plans, key=self.far)
-        if len(best.items) > MOST:
-            return best
-        self.others = list(dict.fromkeys(item for p in plans for item in scene_of(p).items))
+    def nearer(self, plan: Plan) -> Plan:
+        """What was found, brought nearer to the picture."""
+        if len(plan.items) > MOST:
+            return plan
         for tries in TRIES:
-            self.close = list(dict.fromkeys(self._closer(scene_of(best))))
-            best = self._nearer(best, tries)
-        return best
+            self.close = list(dict.fromkeys(self._closer(scene_of(plan))))
+            plan = self._nearer(plan, tries)
+        return plan
 
     def _closer(self, scene: Scene) -> list[Item]:
-        """The scene's things as they are read where each is cut out and enlarged: a lone large thing is read best."""
+        """The scene's things as they are found where each is cut out and enlarged: a lone large thing is seen best."""
         across, down = frame(scene.width, scene.height)
         cuts = [(item, item.size / CLOSE) for item in scene.items]
+        pictures = [cut(self.picture, item.x * across, item.y * down, side) for item, side in cuts]
         found = []
-        for (item, side), plan in zip(cuts, self.read([self._cut(item, side) for item, side in cuts]) if cuts else (), strict=True):
-            large = [i for i in scene_of(plan).items if i.size >= NARROW] if plan is not None else []
+        for (item, side), seen in zip(cuts, self.find(pictures) if cuts else (), strict=True):
+            large = [i for i in seen if i.size >= NARROW]
             if large:
-                seen = min(large, key=lambda i: math.hypot(i.x - 0.5, i.y - 0.5))
-                x, y = item.x + (seen.x - 0.5) * side / across, item.y + (seen.y - 0.5) * side / down
-                found.append(replace(seen, x=x, y=y, size=seen.size * side))
+                main = min(large, key=lambda i: math.hypot(i.x - 0.5, i.y - 0.5))
+                x, y = item.x + (main.x - 0.5) * side / across, item.y + (main.y - 0.5) * side / down
+                found.append(replace(main, x=x, y=y, size=main.size * side))
         return found
-
-    def _cut(self, item: Item, side: float) -> np.ndarray:
-        """A square around a thing, `side` shorter sides of the picture long; beyond the frame its edge goes on."""
-        height, width = self.picture.shape[:2]
-        long = max(2, round(side * min(height, width)))
-        rows, columns = (np.arange(long) + round(middle - long / 2) for middle in (item.y * height, item.x * width))
-        return self.picture[np.clip(rows, 0, height - 1)[:, None], np.clip(columns, 0, width - 1)[None]]
 
     def far(self, plan: Plan) -> float:
         """Mean difference of the plan's drawing from the picture, 0..1."""
@@ -148,14 +135,13 @@ def _apart(scene: Scene, a: Item, b: Item) -> float:
 
 
 def named(sight: Sight, scene: Scene, k: int) -> Other:
-    """The k-th thing as it is in other readings, there or where it is. A closer look is believed where it is not farther off."""
+    """The k-th thing as a closer look shows it, there or where it is: believed where it is not farther off."""
     item = scene.items[k]
-    for others, doubt in ((sight.others, DOUBT), (sight.close, -DOUBT)):
-        for other in others:
-            if _apart(scene, other, item) < item.size / 2:
-                for one in dict.fromkeys((other, replace(other, x=item.x, y=item.y, size=item.size))):
-                    if one != item:
-                        yield _with(scene, k, one), doubt * item.size**2
+    for other in sight.close:
+        if _apart(scene, other, item) < item.size / 2:
+            for one in dict.fromkeys((other, replace(other, x=item.x, y=item.y, size=item.size))):
+                if one != item:
+                    yield _with(scene, k, one), -DOUBT * item.size**2
 
 
 def spoken(sight: Sight, scene: Scene, k: int) -> Other:
@@ -200,13 +186,6 @@ def fewer(sight: Sight, scene: Scene, k: int) -> Other:
         yield _with(scene, k), -DOUBT * item.size**2
 
 
-def more(sight: Sight, scene: Scene, k: int) -> Other:
-    """With one thing more, where another reading has one and this has none."""
-    for other in sight.others if k == 0 else ():
-        if all(_apart(scene, other, item) > min(other.size, item.size) / 2 for item in scene.items):
-            yield replace(scene, items=(*scene.items, other), relations=(), grid=None), DOUBT * other.size**2
-
-
 def moved(step: float) -> Try:
     """The k-th thing a step (in shorter sides) away to each side, larger and smaller."""
 
@@ -221,7 +200,7 @@ def moved(step: float) -> Try:
 
 
 TRIES: tuple[tuple[Try, ...], ...] = (
-    (named, spoken, moved(0.03), moved(0.03), more, fewer, tinted, dressed, alike),
-    (named, spoken, tinted, moved(0.03), moved(0.015), dressed, alike, moved(0.015)),
+    (named, spoken, moved(0.03), moved(0.03), fewer, dressed, tinted, alike),
+    (named, spoken, moved(0.03), moved(0.015), dressed, tinted, alike, moved(0.015)),
 )
 """What is tried, in order, after a first and after a second closer look."""

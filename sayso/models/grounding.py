@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class GroundSpec:
-    """`things`: rows of the table of things, `manners`: of styles and fonts; `measures` F; `behind` G."""
+    """`things`: rows of the table of things, `manners`: of styles and fonts; `measures` F; `behind` G, of which the first `sort` say what kind of
+    background it is."""
 
     things: int
     manners: int
     measures: int
     behind: int
+    sort: int
 
 
 @dataclass(frozen=True, eq=False)

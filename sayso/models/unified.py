@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sayso.models.grounding import Ground, Grounding, GroundSpec
+from sayso.models.naming import Naming
 from sayso.models.specs import Prediction, UnifiedSpec
 from sayso.models.vision import Eye, VisionTower
 
@@ -247,12 +248,13 @@ class TimeEmbedding(nn.Module):
 
 
 class UnifiedModel(nn.Module):
-    """See the module's docstring. `forward` runs one block; `read`, `see`, `look`, `show` and `draw` make blocks and call it."""
+    """See the module's docstring. `forward` runs one block; `read`, `see`, `show` and `draw` make blocks and call it."""
 
     def __init__(self, spec: UnifiedSpec, strides: bool = False, grounds: GroundSpec | None = None):
         """`strides`: the draw expert is told how long the sampler's step is, as weights distilled to few steps need.
 
-        `grounds`: it thinks in plans: it can be told, patch by patch, what a plan puts there, and has an eye to read plans off pictures.
+        `grounds`: it thinks in plans: it can be told, patch by patch, what a plan puts there, and has an eye that says
+        the same of pictures.
         """
         super().__init__()
         self.spec = spec
@@ -271,6 +273,7 @@ class UnifiedModel(nn.Module):
         self.vision = None if spec.vision is None else VisionTower(spec.vision, spec.width)
         self.grounding = None if grounds is None else Grounding(grounds, spec.width)
         self.eye = None if grounds is None else Eye(4, math.isqrt(spec.patch_channels // 4), spec.width)
+        self.naming = None if grounds is None else Naming(grounds, spec.width)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights from the generator: σ = 1/√fan-in, output projections of the layers and the picture head zero."""
@@ -351,15 +354,6 @@ class UnifiedModel(nn.Module):
         """A picture [B, 4, H, W] in −1..1 through the eye: [B, U, C]. `coordinates` [U, 2] of its patches."""
         assert self.eye is not None, "these weights read no pictures"
         return self.eye(pixels) + self.place_rows(coordinates, pixels.dtype)
-
-    def look(self, rows: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
-        """A picture to be read: what the eye saw of it ([B, U, C], `glance`) as understand rows at position `start` [B].
-
-        Reading and painting share no weights, so each can be trained without the other.
-        """
-        sequence = start[:, None, None].expand(-1, rows.shape[1], 1)
-        positions = self._positions(torch.cat((sequence, coordinates.float().expand(len(rows), -1, -1)), dim=-1))
-        return self(Block(rows, rows[:, :0], positions, positions[:, :0], causal=False), cache)
 
     def draw(
         self,

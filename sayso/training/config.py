@@ -57,8 +57,7 @@ MENUS: dict[str, tuple[tuple[str, float], ...]] = {
     "all": (
         ("paint", 0.5),
         ("think", 0.12),
-        ("glance", 0.02),
-        ("read", 0.14),
+        ("glance", 0.16),
         ("rethink", 0.07),
         ("remask", 0.03),
         ("combine", 0.02),
@@ -111,7 +110,7 @@ class TrainConfig:
     text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
     paint_shift: float = 3.0  # time_shift of pictures painted after their plan: all that is to be learnt is near noise
     blind: float = 0.7  # share of them at pure noise: one step draws them, from the plan alone
-    dense_read: float = 0.4  # as `dense`, of pictures that are read: names come late without it
+    dense_read: float = 0.4  # weight of the lesson of the eye
     reel: tuple[int, int] = (120, 60)  # turntables and walks drawn ahead, where those are tasks
 
     def to_dict(self) -> dict[str, Any]:

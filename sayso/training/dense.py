@@ -29,20 +29,18 @@ NONE = -1  # the label of a patch that shows no item
 class Labels:
     """`concept`, `style` int64 [B, T] (positions in the world's lists, NONE outside items); `part` float32 [B, T, 2].
 
-    `part` is where in the upright, unflipped item the patch's centre lies, −0.5..0.5 along x and y. `place` float32 [B, T, 3]
-    is how far the item's centre lies to the right of and below the patch's, and the item's side, in shorter sides of the canvas.
+    `part` is where in the upright, unflipped item the patch's centre lies, −0.5..0.5 along x and y.
     """
 
     concept: Tensor
     style: Tensor
     part: Tensor
-    place: Tensor
 
     def to(self, device: torch.device) -> Labels:
-        return Labels(self.concept.to(device), self.style.to(device), self.part.to(device), self.place.to(device))
+        return Labels(self.concept.to(device), self.style.to(device), self.part.to(device))
 
     def cut(self, part: slice) -> Labels:
-        return Labels(self.concept[part], self.style[part], self.part[part], self.place[part])
+        return Labels(self.concept[part], self.style[part], self.part[part])
 
 
 def label(scenes: Sequence[Scene], world: WorldSpec, rows: int, columns: int) -> Labels:
@@ -51,7 +49,6 @@ def label(scenes: Sequence[Scene], world: WorldSpec, rows: int, columns: int) ->
     looks = {style: i for i, style in enumerate(world.styles)}
     shape = (len(scenes), rows * columns)
     concept, style, part = np.full(shape, NONE), np.full(shape, NONE), np.zeros((*shape, 2), np.float32)
-    whole = np.zeros((*shape, 3), np.float32)
     short = min(rows, columns)
     y, x = (axis.ravel() for axis in np.meshgrid((np.arange(rows) + 0.5) / short, (np.arange(columns) + 0.5) / short, indexing="ij"))
     for k in range(max((len(s.items) for s in scenes), default=0)):  # the k-th items of all scenes at once, as they are drawn
@@ -61,7 +58,6 @@ def label(scenes: Sequence[Scene], world: WorldSpec, rows: int, columns: int) ->
         table = np.array([(i.x, i.y, i.size, np.deg2rad(i.turn), -1 if i.flip else 1) for i in items])
         table[:, :2] *= frames
         u, v, size, turn, facing = (column[:, None] for column in table.T)
-        away = np.stack(np.broadcast_arrays(u - x, v - y, size), axis=-1)
         du, dv = (x - u) / size, (y - v) / size
         du, dv = np.cos(turn) * du + np.sin(turn) * dv, np.cos(turn) * dv - np.sin(turn) * du
         inside = (np.abs(du) < 0.5) & (np.abs(dv) < 0.5)
@@ -69,28 +65,25 @@ def label(scenes: Sequence[Scene], world: WorldSpec, rows: int, columns: int) ->
         concept[place] = (np.array([names[i.concept] for i in items])[:, None] + 0 * inside)[inside]
         style[place] = (np.array([looks[i.style] for i in items])[:, None] + 0 * inside)[inside]
         part[place] = np.stack((facing * du, dv), axis=-1)[inside]
-        whole[place] = away[inside]
-    return Labels(*map(torch.from_numpy, (concept, style, part, whole)))
+    return Labels(*map(torch.from_numpy, (concept, style, part)))
 
 
 class DenseHead(nn.Module):
-    """A linear reading of rows [B, T, C]: the draw expert's half-way up, or what the eye saw."""
+    """A linear reading of the draw expert's rows [B, T, C] half-way up."""
 
     def __init__(self, width: int, world: WorldSpec):
         super().__init__()
-        self.sizes = (len(world.concepts), len(world.styles), 2, 3)
+        self.sizes = (len(world.concepts), len(world.styles), 2)
         self.out = nn.Linear(width, sum(self.sizes))
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, rows: Tensor, labels: Labels) -> Tensor:
-        """Cross-entropy of concept and style, and squared errors of part (four times) and place (sixteen times), over patches that
-        show an item."""
+        """Cross-entropy of concept and style, and squared errors of part (four times), over patches that show an item."""
         mine = labels.concept != NONE
         if not bool(mine.any()):
             return rows.sum() * 0
         x = rows[mine].float()
-        concept, style, part, place = self.out(F.rms_norm(x, (x.shape[-1],))).split(self.sizes, dim=-1)
+        concept, style, part = self.out(F.rms_norm(x, (x.shape[-1],))).split(self.sizes, dim=-1)
         error = (part - labels.part[mine]).square().mean()
-        away = (place - labels.place[mine]).square().mean()
-        return F.cross_entropy(concept, labels.concept[mine]) + F.cross_entropy(style, labels.style[mine]) + 4 * error + 16 * away
+        return F.cross_entropy(concept, labels.concept[mine]) + F.cross_entropy(style, labels.style[mine]) + 4 * error

@@ -124,6 +124,7 @@ def grounds_of(config: TrainConfig) -> GroundSpec | None:
 
 
 THINGS, MEASURES = "grounding.things.weight", "grounding.measures.weight"
+NAMED = ("naming.out.weight", "naming.out.bias")  # their first rows are those of THINGS
 
 
 def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel, concepts: Sequence[str]) -> dict[str, Tensor]:
@@ -142,15 +143,23 @@ def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel
         out["embed.weight"] = torch.cat((old, new["embed.weight"][len(old) :]))
     if fresh.grounding is not None:
         if THINGS in out:
-            before = {name: i for i, name in enumerate((*facts["concepts"], *facts["characters"]), 2)}
-            table = new[THINGS]
-            for i, name in enumerate((*concepts, *characters()), 2):
-                if name in before:
-                    table[i] = out[THINGS][before[name]]
-            table[:2] = out[THINGS][:2]
-            out[THINGS] = table
+            was = {name: i for i, name in enumerate((*facts["concepts"], *facts["characters"]), 2)}
+            rows = [(0, 0), (1, 1), *((was[name], i) for i, name in enumerate((*concepts, *characters()), 2) if name in was)]
+            out[THINGS] = _taken(out[THINGS], new[THINGS], rows)
+            for name in NAMED:
+                if name in out:
+                    things = _taken(out[name], new[name][: len(new[THINGS])], rows)
+                    out[name] = torch.cat((things, out[name][len(was) + 2 :]))
             out[MEASURES] = F.pad(out[MEASURES], (0, new[MEASURES].shape[1] - out[MEASURES].shape[1]))
-        out |= {name: tensor for name, tensor in new.items() if name.startswith(("grounding.", "eye.")) and name not in out}
+        out |= {name: tensor for name, tensor in new.items() if name.startswith(("grounding.", "eye.", "naming.")) and name not in out}
+    return out
+
+
+def _taken(old: Tensor, new: Tensor, rows: Sequence[tuple[int, int]]) -> Tensor:
+    """The new table with rows of the old one: (row there, row here)."""
+    out = new.clone()
+    for before, after in rows:
+        out[after] = old[before]
     return out
 
 
@@ -235,7 +244,7 @@ def train_step(run: Run, drafts: Drafts | Mixed, atlas: Atlas, shape: tuple[int,
         total += loss.detach()
     for group in groups:
         ready = mixed.ready(group, atlas, world_of(config), config.patch, *shape, config.foreground)
-        loss, _, _ = mixed.group_loss(run.model, run.head, ready, stage, config, generator, dtype)
+        loss, _, _ = mixed.group_loss(run.model, ready, stage, config, generator, dtype)
         (loss * len(group) / stage.batch).backward()
         total += loss.detach() * len(group) / stage.batch
     factor = rate(config, run.step, run.seen)

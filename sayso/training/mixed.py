@@ -24,10 +24,10 @@ from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel, patch_coordinates
 from sayso.training import stream
 from sayso.training.config import CHINESE, MIXES, NO_CAPTION, Stage, TrainConfig
-from sayso.training.dense import DenseHead, Labels, label
+from sayso.training.named import Names, names, naming_loss
 from sayso.training.reel import needed, reel_of
 from sayso.training.stream import Drafts, Stream, grid_of
-from sayso.training.tasks import BY_NAME, DRAWN, SEEN, Desk, Image, Layout, Painting, Reel, Shot, Task, Words, fill
+from sayso.training.tasks import BY_NAME, DRAWN, SEEN, ZOOM, Desk, Image, Layout, Painting, Reel, Shot, Task, Words, Zoomed, fill
 from sayso.world import compositor, looks
 from sayso.world.atlas import Atlas
 from sayso.world.grounds import Grounds, Known, characters, grounds
@@ -237,7 +237,7 @@ class MixedStream(Stream):
 class Ready:
     """A group on the device. `scripts`: ids int64 [B, U], lengths int64 [B], learnt bool [B, U] of each text; `patches` float32
     [B, T, C] and `weights` float32 [B, T] (mean 1) per picture; `coordinates` [T, 2] of patches in `shape` (rows, columns);
-    `labels` of a picture that is only seen."""
+    `names` in a picture that is only seen."""
 
     layout: Layout
     scripts: list[tuple[Tensor, Tensor, Tensor]]
@@ -246,7 +246,7 @@ class Ready:
     coordinates: Tensor
     shape: tuple[int, int]
     ground: Ground | None
-    labels: Labels | None
+    names: Names | None
 
 
 def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, columns: int, foreground: float) -> Ready:
@@ -254,7 +254,7 @@ def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, c
     device = atlas.device
     patches: list[Tensor] = []
     weights: list[Tensor] = []
-    labels = None
+    seen = None
     for k, pictures in enumerate(group.pictures):
         tokens, cover = _patches(pictures, atlas, patch, rows, columns)
         if k and group.layout[-1] == DRAWN:
@@ -263,13 +263,12 @@ def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, c
         weight = 1 + foreground * cover
         patches.append(tokens)
         weights.append(weight / weight.mean())
-        scenes = [p for p in pictures if isinstance(p, Scene)]
-        if group.layout[0] == SEEN and len(scenes) == len(pictures):
-            labels = label(scenes, world, rows, columns).to(device)
+        if group.layout[0] == SEEN:
+            seen = names(pictures, Known(world.concepts, characters()), rows, columns).to(device)
     scripts = [(torch.from_numpy(s.ids).to(device), torch.from_numpy(s.lengths).to(device), torch.from_numpy(s.learnt).to(device))
                for s in group.scripts]
     ground = None if group.grounds is None else ground_of(group.grounds).to(device)
-    return Ready(group.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), (rows, columns), ground, labels)
+    return Ready(group.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), (rows, columns), ground, seen)
 
 
 def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
@@ -277,16 +276,27 @@ def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, c
     device = atlas.device
     rgba = torch.zeros(len(pictures), 4, rows * patch, columns * patch, device=device)
     front = torch.full((len(pictures), rows * columns), 0.5, device=device)
-    scenes = [(i, p) for i, p in enumerate(pictures) if isinstance(p, Scene)]
-    if scenes:
-        drawn = compositor.compose(compositor.pack([s for _, s in scenes], atlas), atlas, rows * patch, columns * patch)
-        at = torch.tensor([i for i, _ in scenes], device=device)
-        rgba[at] = drawn.rgba * 2 - 1
-        front[at] = drawn.foreground.view(len(scenes), rows, patch, columns, patch).mean((2, 4)).flatten(1)
+    for kind, scale in ((Scene, 1), (Zoomed, ZOOM)):
+        mine = [(i, p) for i, p in enumerate(pictures) if isinstance(p, kind)]
+        if mine:
+            at = torch.tensor([i for i, _ in mine], device=device)
+            packed = compositor.pack([p.scene if isinstance(p, Zoomed) else p for _, p in mine], atlas)
+            drawn = compositor.compose(packed, atlas, scale * rows * patch, scale * columns * patch)
+            both = torch.cat((drawn.rgba * 2 - 1, drawn.foreground), 1)
+            if kind is Zoomed:
+                both = torch.stack([_cut(x, p, rows * patch, columns * patch) for x, (_, p) in zip(both, mine, strict=True)])  # type: ignore[arg-type]
+            rgba[at] = both[:, :4]
+            front[at] = both[:, 4].view(len(mine), rows, patch, columns, patch).mean((2, 4)).flatten(1)
     arrays = [(i, p) for i, p in enumerate(pictures) if isinstance(p, np.ndarray)]
     if arrays:
         rgba[torch.tensor([i for i, _ in arrays], device=device)] = encode(np.stack([p for _, p in arrays])).to(device)
     return patchify(rgba, patch), front
+
+
+def _cut(drawn: Tensor, part: Zoomed, height: int, width: int) -> Tensor:
+    """The part of a scene [·, ZOOM · H, ZOOM · W] that is shown."""
+    top, left = round(part.top * drawn.shape[1]), round(part.left * drawn.shape[2])
+    return drawn[:, top : top + height, left : left + width]
 
 
 def text_loss(model: UnifiedModel, rows: Tensor, ids: Tensor, learnt: Tensor) -> Tensor:
@@ -297,7 +307,6 @@ def text_loss(model: UnifiedModel, rows: Tensor, ids: Tensor, learnt: Tensor) ->
 
 def group_loss(
     model: UnifiedModel,
-    head: DenseHead | None,
     group: Ready,
     stage: Stage,
     config: TrainConfig,
@@ -331,11 +340,9 @@ def group_loss(
             drawn.append(flow.velocity_loss(x_hat.float(), x, t, weight, config.t_min))
         if block.shown:
             if block == SEEN:
+                assert model.naming is not None and group.names is not None
                 rows = model.glance(unpatchify(x, config.patch, *group.shape).to(dtype), group.coordinates)
-                if head is not None and group.labels is not None and config.dense_read:
-                    named.append(head(rows, group.labels))
-                if group.scripts:
-                    cache = model.look(rows, group.coordinates, start, cache).cache
+                named.append(naming_loss(model.naming(rows), group.names))
             else:
                 cache = model.show(x.to(dtype), group.coordinates, start, cache).cache
         start = start + 1

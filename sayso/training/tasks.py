@@ -7,6 +7,7 @@ to be written, pictures to be drawn. Everything here is a pure function of a `ra
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,18 +16,41 @@ import numpy as np
 
 from sayso.errors import BadInput
 from sayso.types import Plan
-from sayso.world import edits, looks, masks, plan, revision, sheets, shorthand
+from sayso.world import edits, fonts, looks, masks, plan, revision, sheets, shorthand
 from sayso.world.captions import caption
+from sayso.world.colours import COLOURS
 from sayso.world.combine import sample_combination
 from sayso.world.compare import sample_comparison
+from sayso.world.layout import frame
 from sayso.world.negation import negated
 from sayso.world.questions import sample_question
 from sayso.world.render import render
 from sayso.world.sampler import WorldSpec, sample_scene
-from sayso.world.scene import Scene
+from sayso.world.scene import Lettering, Scene
+from sayso.world.staging import INK
 
-Image = Scene | np.ndarray
-"""A picture of a task: a scene for the compositor, or uint8 [H, W, 4] with straight alpha."""
+ZOOM = 2  # how many times as large a part of a scene is shown
+
+
+@dataclass(frozen=True)
+class Zoomed:
+    """A part of a scene, ZOOM times as large, on the scene's own canvas. `left`, `top`: where it begins, in fractions of the scene,
+    0..1 − 1 / ZOOM."""
+
+    scene: Scene
+    left: float
+    top: float
+
+    @property
+    def shown(self) -> Scene:
+        """What is in it, with things that lie outside. What lies behind is not that scene's, which would not be zoomed."""
+        there = [replace(i, x=(i.x - self.left) * ZOOM, y=(i.y - self.top) * ZOOM, size=i.size * ZOOM) for i in self.scene.items]
+        lines = [replace(n, x=(n.x - self.left) * ZOOM, y=(n.y - self.top) * ZOOM, height=n.height * ZOOM) for n in self.scene.lettering]
+        return replace(self.scene, items=tuple(there), lettering=tuple(lines), relations=(), grid=None)
+
+
+Image = Scene | Zoomed | np.ndarray
+"""A picture of a task: a scene for the compositor or a part of one, or uint8 [H, W, 4] with straight alpha."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +123,9 @@ class Task:
 # --- drawing -------------------------------------------------------------------------------------------------------------
 
 SNAPPED = 0.6  # share of painted plans whose things lie on the lines of the patches, as those do that the model writes itself
-SHEETS = 0.6  # share of painted pictures that are one sheet of a plan, as most are that the engine paints
+SHEETS = 0.75  # share of painted pictures that are one sheet of a plan, as most are that the engine paints
+LETTERS = 0.35  # share of the sheets that are a character by lot: there are many, and in words most are rare
+HANZI = 0.25  # share of these that come with the Chinese fonts
 _PAINTED = (
     ("single", 0.2),
     ("pair", 0.17),
@@ -110,6 +136,19 @@ _PAINTED = (
     ("grid", 0.05),
     ("lettering", 0.11),
     ("crowd", 0.03),
+)
+
+
+_TALKED = (  # scenes that plans, changes and questions are about
+    ("single", 0.16),
+    ("pair", 0.2),
+    ("several", 0.18),
+    ("count", 0.13),
+    ("colours", 0.14),
+    ("relation", 0.05),
+    ("grid", 0.03),
+    ("lettering", 0.09),
+    ("crowd", 0.02),
 )
 
 
@@ -124,8 +163,26 @@ def _paint(desk: Desk) -> list[Content]:
     scene = _bare(sample_scene(desk.rng, replace(desk.world, kinds=_PAINTED, snap=snap)))
     if desk.rng.random() < SHEETS:
         square = desk.size[0] == desk.size[1]
+        if square and desk.rng.random() < LETTERS:
+            scene = _letter(desk)
+            return [Painting(plan.to_plan(scene), scene)]
         scene = desk.rng.choice([s for s in sheets.all_of(scene) if square or not (s.items or s.lettering)] or [sheets.bare(scene)])
     return [Painting(plan.to_plan(scene), scene)]
+
+
+def _letter(desk: Desk) -> Scene:
+    """A character by lot."""
+    rng = desk.rng
+    chinese = rng.random() < HANZI
+    able = [f for f in desk.world.fonts if (f in fonts.CHINESE) == chinese] or desk.world.fonts
+    font = rng.choice(able)
+    return sheets.of_character(rng.choice(letters(font)), font, rng.choice(COLOURS).hex)
+
+
+@functools.cache
+def letters(font: str) -> tuple[str, ...]:
+    """What of a font can be seen."""
+    return tuple(sorted(fonts.glyphs(font) - {" "}))
 
 
 def _short(scene: Scene) -> str:
@@ -135,7 +192,7 @@ def _short(scene: Scene) -> str:
 def _think(desk: Desk) -> list[Content]:
     """A prompt and its plan; in one of eight a thing is said to be left out."""
     rng = desk.rng
-    scene = sample_scene(rng, desk.world)
+    scene = sample_scene(rng, replace(desk.world, kinds=_TALKED))
     if rng.random() < 0.12:
         said = negated(scene, rng, desk.language, desk.world.concepts).prompt
     else:
@@ -280,23 +337,41 @@ def _combine_three(desk: Desk) -> list[Content]:
 def _shown(desk: Desk) -> Scene:
     """A scene whose things lie anywhere, now and then on the lines of the patches."""
     snap = desk.world.snap if desk.rng.random() < 0.3 else 0
-    return _bare(sample_scene(desk.rng, replace(desk.world, snap=snap)))
+    return _bare(sample_scene(desk.rng, replace(desk.world, kinds=_TALKED, snap=snap)))
+
+
+CLOSE_UPS = 0.35  # share of glances that show a part of a line of lettering enlarged, as the engine reads it
+ZOOMS = 0.3  # share of those that show a part of a scene
+_NONSENSE = 0.4  # share of the lines that are characters by lot: in words most are rare
 
 
 def _glance(desk: Desk) -> list[Content]:
     """A picture whose patches are named by the eye alone."""
-    return [_shown(desk)]
-
-
-def _read(desk: Desk) -> list[Content]:
-    """A picture and its plan, from the top left on: in any other order nothing in the picture says what is named first."""
+    at = desk.rng.random()
+    if at < CLOSE_UPS:
+        return [_close_up(desk)]
     scene = _shown(desk)
-    items = sorted(scene.items, key=lambda item: item.x + 3 * item.y)
-    scene = replace(scene, items=tuple(items), relations=(), grid=None)
-    return [scene, _short(scene)]
+    if at > 1 - ZOOMS:
+        return [Zoomed(scene, *(desk.rng.randrange(side + 1) / side * (1 - 1 / ZOOM) for side in desk.size))]
+    return [scene]
 
 
-QUESTIONS = 4  # about one plan in a sample
+def _close_up(desk: Desk) -> Scene:
+    """A part of a line of lettering, cut off anywhere."""
+    rng = desk.rng
+    scene = sample_scene(rng, replace(desk.world, kinds=(("lettering", 1.0),)))
+    line = scene.lettering[0] if scene.lettering else Lettering("A", "sans", 0.5, 0.5, 0.5, INK)
+    if rng.random() < _NONSENSE:
+        line = replace(line, text="".join(rng.choices(letters(line.font), k=4)))
+    em = rng.uniform(*sheets.CLOSE)
+    across, down = frame(*desk.size)
+    reach = max(0.2, fonts.width(line.font, line.text) * em / 2 - 0.3)
+    x, y = across / 2 + rng.uniform(-reach, reach), down / 2 + rng.uniform(-0.1, 0.1)
+    line = replace(line, x=x / across, y=y / down, height=em)
+    return replace(sheets.bare(scene), lettering=(line,))
+
+
+QUESTIONS = 6  # about one plan in a sample
 
 
 def _answer(desk: Desk) -> list[Content]:
@@ -315,7 +390,7 @@ DESCRIBE_ZH = ("描述这张图", "说说画面内容", "给图片写一句说�
 
 def _describe(desk: Desk) -> list[Content]:
     """A plan and a caption of its picture."""
-    scene = sample_scene(desk.rng, desk.world)
+    scene = sample_scene(desk.rng, replace(desk.world, kinds=_TALKED))
     asked = desk.rng.choice(DESCRIBE_EN if desk.language == "en" else DESCRIBE_ZH)
     return [_short(scene), asked, caption(scene, desk.rng, desk.language, "short")]
 
@@ -371,7 +446,6 @@ TASKS: tuple[Task, ...] = (
     Task("combine", (_PLAN, _PLAN, *_CHANGED), ("references",), _combine),
     Task("combine three", (_PLAN, _PLAN, _PLAN, *_CHANGED), ("references",), _combine_three),
     Task("glance", (SEEN,), (), _glance),
-    Task("read", (SEEN, _NEW), (), _read),
     Task("answer", (_PLAN, *(_ASKED, Words(24, learnt=True)) * QUESTIONS), ("ask",), _answer),
     Task("describe", (_PLAN, Words(16), Words(56, learnt=True)), ("ask",), _describe),
     Task("compare", (_PLAN, _PLAN, _ASKED, Words(24, learnt=True)), ("ask",), _compare),

@@ -9,6 +9,7 @@ Axes: B plans, T patches, K = THINGS, F = len of a thing's measures, G = len of 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,15 +20,21 @@ from sayso.world import fonts, looks
 from sayso.world.layout import frame, spread
 from sayso.world.plan import scene_of
 from sayso.world.scene import BACKDROP_VARIANTS, BACKDROPS, BACKGROUND_KINDS, PATTERNS, STYLES, Background, Scene
+from sayso.world.sheets import characters as characters_of
 
 THINGS = 3
 NOTHING, STRANGER = 0, 1  # kinds of things: none, and one the model was not trained on
 MANNERS = STYLES + fonts.FONTS  # how a thing is drawn: an item's style, a character's font
+FIRST_FONT = len(STYLES)
 _WAVES = np.array((1.0, 2.0, 4.0, 8.0)) * np.pi
 _FINE = np.array((16.0, 32.0)) * np.pi  # an item of 32 pixels has detail of up to 16 waves; without these, moved things are blurred
 MEASURES = 6 * len(_WAVES) + 1 + 3 + 4 + 1 + 4 * len(_FINE)
 BEHIND = len(BACKGROUND_KINDS) + len(PATTERNS) + len(BACKDROPS) + BACKDROP_VARIANTS + 8 + len(looks.NAMES) + 4 * len(_WAVES)
 _NAMES = PATTERNS + BACKDROPS
+KIND = slice(0, len(BACKGROUND_KINDS))  # parts of what is said of the background, in this order
+NAME = slice(KIND.stop, KIND.stop + len(_NAMES))
+VARIANT = slice(NAME.stop, NAME.stop + BACKDROP_VARIANTS)
+COLOURS = slice(VARIANT.stop, VARIANT.stop + 6)  # two colours in −1..1
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class Grounds:
     behind: np.ndarray
 
 
+@functools.cache
 def characters() -> str:
     """Every character of the world's fonts."""
     return "".join(sorted(set().union(*(fonts.glyphs(font) for font in fonts.FONTS)) - {" "}))
@@ -61,14 +69,14 @@ def characters() -> str:
 
 def grounds(plans: Sequence[Plan], known: Known, rows: int, columns: int) -> Grounds:
     """The grounds of plans on rows × columns patches. Raises BadInput or Unknown where a plan describes no scene."""
-    table = _Table(known)
-    x, y = _centres(rows, columns)
+    table = table_of(known)
+    x, y = centres(rows, columns)
     made = [_of_scene(scene_of(p), table, rows, columns, x, y) for p in plans]
     what, manner, measures = (np.stack(part) for part in zip(*made, strict=True))
     return Grounds(what, manner, measures, np.stack([_behind(scene_of(p).background, p.look, x, y) for p in plans]))
 
 
-class _Table:
+class Table:
     """Rows of the table of things by name."""
 
     def __init__(self, known: Known):
@@ -76,14 +84,19 @@ class _Table:
         self.characters = {c: 2 + len(known.concepts) + i for i, c in enumerate(known.characters)}
 
 
-def _centres(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+@functools.cache
+def table_of(known: Known) -> Table:
+    return Table(known)
+
+
+def centres(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """x and y of the patches' centres [T] in shorter sides of the canvas."""
     short = min(rows, columns)
     y, x = np.meshgrid((np.arange(rows) + 0.5) / short, (np.arange(columns) + 0.5) / short, indexing="ij")
     return x.ravel(), y.ravel()
 
 
-def _listed(scene: Scene, table: _Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def listed(scene: Scene, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The scene's things in the order they are drawn: (what [N], manner [N], [N, 12]).
 
     The twelve: centre x, y, side, upright reach across and down (halves), sine and cosine of the turn, facing, whether tinted, tint.
@@ -97,14 +110,11 @@ def _listed(scene: Scene, table: _Table) -> tuple[np.ndarray, np.ndarray, np.nda
         facing = -1.0 if item.flip else 1.0
         rest.append((item.x * w, item.y * h, item.size, half, half, np.sin(turn), np.cos(turn), facing, *_rgb(item.tint)))
     for line in scene.lettering:
-        em, pen = line.height, line.x * w - fonts.width(line.font, line.text) * line.height / 2
-        for char in line.text:
-            wide = fonts.width(line.font, char) * em
-            if char != " ":
-                what.append(table.characters.get(char, STRANGER))
-                manner.append(MANNERS.index(line.font))
-                rest.append((pen + wide / 2, line.y * h, em, 0.6 * wide, 0.6 * em, 0.0, 1.0, 1.0, *_rgb(line.colour)))
-            pen += wide
+        em = line.height
+        for char, away, wide in characters_of(line):
+            what.append(table.characters.get(char, STRANGER))
+            manner.append(MANNERS.index(line.font))
+            rest.append((line.x * w + away * em, line.y * h, em, 0.6 * wide * em, 0.6 * em, 0.0, 1.0, 1.0, *_rgb(line.colour)))
     return np.array(what, np.int64), np.array(manner, np.int64), np.array(rest, np.float64).reshape(len(what), 12)
 
 
@@ -116,13 +126,13 @@ def _rgb(colour: str | None) -> tuple[float, float, float, float]:
 
 
 def _of_scene(
-    scene: Scene, table: _Table, rows: int, columns: int, x: np.ndarray, y: np.ndarray
+    scene: Scene, table: Table, rows: int, columns: int, x: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """what [T, K], manner [T, K], measures [T, K, F] of one scene."""
     T, K = rows * columns, THINGS
     what, manner = np.zeros((T, K), np.int64), np.zeros((T, K), np.int64)
     measures = np.zeros((T, K, MEASURES), np.float32)
-    kinds, manners, things = _listed(scene, table)
+    kinds, manners, things = listed(scene, table)
     N = len(kinds)
     if not N:
         return what, manner, measures
@@ -160,21 +170,24 @@ def _waves(x: np.ndarray, waves: np.ndarray = _WAVES) -> np.ndarray:
     return np.concatenate((np.sin(angles), np.cos(angles)), axis=1)
 
 
+def sort_of(background: Background) -> np.ndarray:
+    """KIND, NAME, VARIANT and COLOURS of a background [COLOURS.stop]: ones and zeros, then colours; zero where there are none."""
+    sort = np.zeros(COLOURS.stop, np.float32)
+    sort[KIND.start + BACKGROUND_KINDS.index(background.kind)] = 1
+    if background.name:
+        sort[NAME.start + _NAMES.index(background.name)] = 1
+    if background.kind == "backdrop":
+        sort[VARIANT.start + background.variant] = 1
+    for k, colour in enumerate(background.colours[:2]):
+        sort[COLOURS.start + 3 * k : COLOURS.start + 3 * k + 3] = _rgb(colour)[1:]
+    return sort
+
+
 def _behind(background: Background, look: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """[T, G]: the background and the look, the same for every patch, and the patch's place."""
     sort = np.zeros(BEHIND - 4 * len(_WAVES), np.float32)
-    at = BACKGROUND_KINDS.index(background.kind)
-    sort[at] = 1
-    at = len(BACKGROUND_KINDS)
-    if background.name:
-        sort[at + _NAMES.index(background.name)] = 1
-    at += len(_NAMES)
-    if background.kind == "backdrop":
-        sort[at + background.variant] = 1
-    at += BACKDROP_VARIANTS
-    for k, colour in enumerate(background.colours[:2]):
-        sort[at + 3 * k : at + 3 * k + 3] = _rgb(colour)[1:]
-    at += 6
+    at = COLOURS.stop
+    sort[:at] = sort_of(background)
     if background.kind == "gradient":
         sort[at : at + 2] = np.sin(np.deg2rad(background.angle)), np.cos(np.deg2rad(background.angle))
     at += 2
