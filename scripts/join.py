@@ -1,9 +1,9 @@
-"""Puts together what was made side by side: two halves of a model, or scores of different tasks.
+"""Puts together what was made side by side: the parts of a model, or scores of different tasks.
 
-    python scripts/join.py weights PAINTER THINKER BEGAN -o sayso/weights/pocket/model.safetensors
+    python scripts/join.py weights BEGAN --paint A --think B --see C -o sayso/weights/pocket/model.safetensors
 
-One model from two runs that began with the same weights: one that only painted, and one of all that is text about plans. The two
-share no weight (tests/test_mixed.py), so that each can be trained on a core of its own.
+One model from runs that began with the same weights: one that only painted, one of all that is text about plans, and one of glances.
+They share no weight (tests/test_mixed.py), so that each can be trained on a core of its own. What is not given stays as it was.
 
     sayso eval world --tasks single,two --n 200 --out out/a
     sayso eval world --tasks edits --n 100 --out out/b
@@ -16,6 +16,7 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +27,40 @@ from sayso.evals import world
 ALIKE = ("spec", "canvas", "text_limit", "pieces", "concepts", "styles", "characters")
 
 
-def thinks(name: str) -> bool:
-    """Whether a tensor is of the half that reads and writes."""
-    return ".understand." in name or name.startswith(("embed.", "understand_norm.", "eye."))
+PARTS = ("paint", "think", "see")
 
 
-def joined(painter: dict[str, Any], thinker: dict[str, Any], began: dict[str, Any]) -> dict[str, Any]:
-    """The facts of both. What they had behind them when they parted counts once. Raises BadInput where they cannot go together."""
+def part_of(name: str) -> str:
+    """The part of the model that a tensor is of."""
+    if name.startswith(("eye.", "naming.")):
+        return "see"
+    return "think" if ".understand." in name or name.startswith(("embed.", "understand_norm.")) else "paint"
+
+
+def joined(runs: Sequence[dict[str, Any]], began: dict[str, Any]) -> dict[str, Any]:
+    """The facts of all runs. What they had behind them when they parted counts once. Raises BadInput where they cannot go together."""
     for name in ALIKE:
-        if painter.get(name) != thinker.get(name):
-            raise BadInput(f'the two runs differ in "{name}"; join runs that began with the same weights and options')
-    facts = {k: v for k, v in painter.items() if k not in ("sha256", "facts_sha256")}
-    facts["abilities"] = sorted({*painter["abilities"], *thinker["abilities"]})
-    facts["looks"] = sorted({*painter["looks"], *thinker["looks"]})
-    count = {k: painter["history"][k] + thinker["history"][k] - began["history"][k] for k in ("steps", "pictures", "hours")}
-    facts["history"] = {**painter["history"], **count, "hours": round(count["hours"], 2)}
+        if any(run.get(name) != runs[0].get(name) for run in runs):
+            raise BadInput(f'the runs differ in "{name}"; join runs that began with the same weights and options')
+    facts = {k: v for k, v in runs[0].items() if k not in ("sha256", "facts_sha256")}
+    for name in ("abilities", "looks"):
+        facts[name] = sorted({one for run in (*runs, began) for one in run[name]})
+    before = began["history"]
+    count = {k: before[k] + sum(run["history"][k] - before[k] for run in runs) for k in ("steps", "pictures", "hours")}
+    facts["history"] = {**runs[0]["history"], **count, "hours": round(count["hours"], 2)}
     return facts
 
 
-def weights(painter: Path, thinker: Path, began: Path, out: Path) -> None:
-    (paint, a), (think, b), (_, base) = (checkpoint.load(path) for path in (painter, thinker, began))
-    facts = joined(a, b, base)
-    both = {name: t for name, t in paint.items() if not thinks(name)} | {name: t for name, t in think.items() if thinks(name)}
-    if {name: t.shape for name, t in both.items()} != {name: t.shape for name, t in think.items()}:
-        raise BadInput("the two runs have different tensors; join runs of one version")
-    sha = checkpoint.save(out, both, facts)
-    print(f"{out}: {facts['history']['pictures']:,} samples, {', '.join(facts['abilities'])}; {sha[:12]}")
+def weights(began: Path, parts: dict[str, Path], out: Path) -> None:
+    base, facts = checkpoint.load(began)
+    loaded = {part: checkpoint.load(path) for part, path in parts.items()}
+    made = joined([facts for _, facts in loaded.values()], facts)
+    names = {name for tensors, _ in loaded.values() for name in tensors} | set(base)
+    tensors = {name: loaded.get(part_of(name), (base, facts))[0].get(name) for name in sorted(names)}
+    if missing := [name for name, tensor in tensors.items() if tensor is None]:
+        raise BadInput(f"no run has {missing[0]}; join runs of one version")
+    sha = checkpoint.save(out, tensors, made)  # type: ignore[arg-type]
+    print(f"{out}: {made['history']['pictures']:,} samples, {', '.join(made['abilities'])}; {sha[:12]}")
 
 
 def scores(folders: list[Path], out: Path) -> None:
@@ -76,15 +85,16 @@ def scores(folders: list[Path], out: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    halves, parts = kinds.add_parser("weights"), kinds.add_parser("scores")
-    for name in ("painter", "thinker", "began"):
-        halves.add_argument(name, type=Path)
+    model, parts = kinds.add_parser("weights"), kinds.add_parser("scores")
+    model.add_argument("began", type=Path)
+    for name in PARTS:
+        model.add_argument(f"--{name}", type=Path)
     parts.add_argument("folders", type=Path, nargs="+")
-    for one in (halves, parts):
+    for one in (model, parts):
         one.add_argument("-o", "--out", type=Path, required=True)
     args = parser.parse_args()
     if args.kind == "weights":
-        weights(args.painter, args.thinker, args.began, args.out)
+        weights(args.began, {part: path for part in PARTS if (path := getattr(args, part)) is not None}, args.out)
     else:
         scores(args.folders, args.out)
     return 0

@@ -44,11 +44,10 @@ class Looking:
     """Looks at squares of a scene's picture. Where a square lies is told by colours of a picture that has its places for colours."""
 
     def __init__(self, scene: Scene, side: int = 512):
-        self.scene, self.looks = scene, 0
+        self.scene, self.side, self.looks = scene, side, 0
         w, h = frame(scene.width, scene.height)
         y, x = np.mgrid[: round(h * side), : round(w * side)]
         self.picture = np.stack((x // 256, x % 256, y // 256, y % 256), -1).astype(np.uint8)
-        self.side = side
 
     def __call__(self, squares: Sequence[np.ndarray]) -> list[Votes]:
         self.looks += len(squares)

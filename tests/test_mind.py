@@ -136,7 +136,7 @@ def engine() -> PocketEngine:
         found, known = find(*asked)  # type: ignore[arg-type]
         return next((p for p in SEEN if found is not None and same(found, p, 3)), found), known
 
-    engine._plan_of = settled  # type: ignore[method-assign]
+    engine._plan_of = settled  # type: ignore[method-assign, assignment]
     return engine
 
 

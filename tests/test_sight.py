@@ -14,7 +14,7 @@ from sayso.types import Plan
 from sayso.world import art, plan
 from sayso.world.render import render
 from sayso.world.sampler import default_mix, sample_scene
-from sayso.world.scene import STYLES, Background, Item, Scene
+from sayso.world.scene import STYLES, Background, Item, Lettering, Scene
 
 SIDE = 128
 WHITE = Background("solid", colours=("#ffffff",))
@@ -108,6 +108,13 @@ def test_a_closer_look_shows_one_thing_large_and_is_believed_where_it_fits() -> 
 def test_a_thing_at_the_frame_can_be_looked_at_closely() -> None:
     corner = Scene(64, 64, WHITE, (replace(FOX, x=0.02, y=0.97),))
     assert off(sight(corner).nearer(plan.to_plan(corner)), corner) <= 2
+
+
+def test_lettering_stays_as_it_was_read() -> None:
+    scene = replace(BOTH, lettering=(Lettering("HELLO", "sans", 0.3, 0.9, 0.15, "#222222"),))
+    misread = replace(read_as(BOTH, replace(FOX, style="noto"), OWL), lettering=plan.to_plan(scene).lettering)
+    got = sight(scene).nearer(misread)
+    assert off(got, BOTH) <= 2 and got.lettering == misread.lettering
 
 
 def test_crowds_and_empty_pictures_are_taken_as_they_were_found() -> None:

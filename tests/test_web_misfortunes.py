@@ -89,6 +89,36 @@ def test_large_pictures_are_taken_and_what_is_no_picture_is_refused_in_words(vis
     forgive(visit)
 
 
+def test_a_message_waits_for_its_pictures(visit: Visit, server: Server) -> None:
+    """Enter while a picture is on its way is not forgotten; a change of mind is."""
+    held: list[Any] = []
+    visit.page.route("**/pictures", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    visit.open()
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), (60, 120, 220)).save(picture, "PNG")
+    note, go = visit.page.locator("#prompt-note"), visit.page.locator("button.go")
+    for k in range(2):
+        with visit.page.expect_file_chooser() as chooser:
+            visit.page.get_by_role("button", name="Add pictures").click()
+        chooser.value.set_files([{"name": "sky.png", "mimeType": "image/png", "buffer": picture.getvalue()}])
+        expect(visit.page.locator(".shelf .coming")).to_have_count(1)
+        visit.say("a barrel under it")
+        expect(note).to_have_text("It goes as soon as the pictures are here.")
+        expect(go).to_be_disabled()
+        if k == 0:
+            visit.page.keyboard.type(" ...")
+            expect(note).not_to_have_text("It goes as soon as the pictures are here.")
+        held.pop().continue_()
+        if k == 0:
+            expect(visit.page.locator(".shelf li:not(.coming)")).to_have_count(1)
+            expect(visit.page.locator(".said-pictures")).to_have_count(0)
+            visit.page.get_by_role("button", name="Take picture 1 out").click()
+    visit.drawn(1)
+    expect(visit.page.locator(".said-pictures img")).to_have_count(1)
+    expect(visit.page.locator("#prompt")).to_have_value("")
+    forgive(visit)
+
+
 def test_without_a_connection_words_are_kept_and_sent_once(visit: Visit, server: Server) -> None:
     visit.open()
     visit.say("a first barrel")

@@ -17,7 +17,12 @@ def named(colour: np.ndarray, near: float) -> str:
     return nearest if away[nearest] <= near else "#" + "".join(f"{round(float(c)):02x}" for c in np.clip(colour, 0, 255))
 
 
+def said_tint(votes: Votes) -> np.ndarray:
+    """The colour [3], 0..255, that the eye says of a thing that has one."""
+    mean: np.ndarray = (np.average(votes.tint[:, 1:], axis=0, weights=votes.tint[:, 0] + 1e-6) + 1) * 127.5
+    return mean
+
+
 def tint_of(votes: Votes) -> str:
-    """The colour that patches see of a thing that has one."""
-    seen = np.average(votes.tint[:, 1:], axis=0, weights=votes.tint[:, 0])
-    return named((seen + 1) * 127.5, TINT)
+    """The same by its name, where it has one."""
+    return named(said_tint(votes), TINT)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sayso.engines.inks import tint_of
+from sayso.engines.inks import TINT, named, said_tint
 from sayso.engines.votes import ALIKE, Found, Look, Votes, cut, groups, joined, kinds, split
 from sayso.world import fonts
 from sayso.world.grounds import FIRST_FONT, Known
@@ -20,6 +20,7 @@ from sayso.world.sheets import CLOSE
 
 WINDOW = 1 / (sum(CLOSE) / 2)  # side of a close-up, in em of the line
 STEP = 0.4  # of a close-up's side, from one to the next along a line
+INKED = 0.15  # share of the pixels around a line that are surely its ink
 SPACE = 0.13  # em between two characters beyond their widths from which on a space lies there
 
 
@@ -36,7 +37,7 @@ def letterings(picture: np.ndarray, votes: Votes, known: Known, width: int, heig
             if not line:
                 break
         if line:
-            out.append(_lettering(line, known, width, height))
+            out.append(_lettering(line, known, width, height, _ink(picture, line)))
     return out
 
 
@@ -87,7 +88,7 @@ def _windows(line: Sequence[Found]) -> list[tuple[float, float, float]]:
     return [(middle + (k - (count - 1) / 2) * STEP * side, y, side) for k in range(count)]
 
 
-def _lettering(line: Sequence[Found], known: Known, width: int, height: int) -> Lettering:
+def _lettering(line: Sequence[Found], known: Known, width: int, height: int, ink: str) -> Lettering:
     """Characters in one font, with the spaces between them; the place and size with which the font sets them where they were seen."""
     fonts_said = sum(one.votes.manners[:, FIRST_FONT:].mean(0) for one in line)
     font = fonts.FONTS[int(np.argmax(fonts_said))]
@@ -108,8 +109,19 @@ def _lettering(line: Sequence[Found], known: Known, width: int, height: int) -> 
         em = fitted if 0.8 < fitted / em < 1.25 else em
     w, h = frame(width, height)
     y = float(np.median([one.y for one in line]))
-    return Lettering(text, font, float((x - em * offsets).mean()) / w, y / h, em, _ink(line))
+    return Lettering(text, font, float((x - em * offsets).mean()) / w, y / h, em, ink)
 
 
-def _ink(line: Sequence[Found]) -> str:
-    return tint_of(joined([one.votes for one in line]))
+def _ink(picture: np.ndarray, line: Sequence[Found]) -> str:
+    """The colour that the eye says, as those pixels of the line have it that are nearest to it."""
+    said = said_tint(joined([one.votes for one in line]))
+    em = float(np.median([one.side for one in line]))
+    first, last, short = line[0].x - em / 3, line[-1].x + em / 3, min(picture.shape[:2])
+    rows, columns = (slice(max(0, int(a * short)), max(1, int(b * short))) for a, b in ((line[0].y - em / 3, line[0].y + em / 3), (first, last)))
+    pixels = picture[rows, columns]
+    pixels = pixels[pixels[..., 3] > 250][:, :3].astype(np.float64)
+    if not len(pixels):
+        return named(said, TINT)
+    away = np.abs(pixels - said).mean(1)
+    seen = np.median(pixels[away <= np.quantile(away, INKED)], axis=0)
+    return named(seen if np.abs(seen - said).mean() < 2 * TINT else said, TINT / 4)

@@ -56,9 +56,10 @@ class Mind:
         return self._written(self._told([row]), CHANGE_LIMIT, [seed], 0.0, one)[0]
 
     def answer(self, plans: Sequence[Plan], question: str) -> str:
-        """The answer to a question about pictures of these plans."""
+        """The answer to a question about pictures of these plans. Lettering is written between quotation marks, and said without."""
         row: Row = [*map(self._short, plans), self._words(question, 40)]
-        return context.write(self.writer, self.pieces, self._told([row]), ANSWER_LIMIT, 0.0, [0])[0]
+        (said,) = context.write(self.writer, self.pieces, self._told([row]), ANSWER_LIMIT, 0.0, [0])
+        return said[1:-1] if len(said) > 2 and said[0] == said[-1] == '"' else said
 
     def _words(self, text: str, limit: int) -> list[int]:
         return self.pieces.encode(text, limit)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sayso.engines import checkpoint, context, editing, finding, header, keeping, layers
+from sayso.engines import checkpoint, context, editing, header, keeping, layers
 from sayso.engines.context import Row
 from sayso.engines.editing import Edit
 from sayso.engines.ground import of_plans, spec_of
@@ -22,9 +22,8 @@ from sayso.engines.keeping import resized
 from sayso.engines.layers import Layers
 from sayso.engines.mind import Mind
 from sayso.engines.sampling import Sampling, draw, draw_after, paint
-from sayso.engines.sight import Sight
+from sayso.engines.seeing import Seeing
 from sayso.engines.talk import Talk, familiar, look_of, understood
-from sayso.engines.votes import Votes, votes_of
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
 from sayso.models.codecs.pixels import decode, encode, patchify
 from sayso.models.specs import CanvasSpec, UnifiedSpec
@@ -34,7 +33,6 @@ from sayso.models.upscale import Upscaler, UpscaleSpec, enlarge_plainly
 from sayso.types import Ask, Drew, Event, Picture, Plan, Preview, Said, Step, Thought
 from sayso.world import art, lexicon, masks, plan
 from sayso.world.grounds import Known
-from sayso.world.scene import Item
 
 STEPS, GUIDANCE = 16, 3.0  # of pictures drawn from words alone
 BATCH = 8  # pictures drawn together
@@ -90,6 +88,7 @@ class PocketEngine:
         known = facts.get("characters")
         self.known = None if not known else Known(tuple(facts["concepts"]), str(known))  # type: ignore[arg-type]
         self.mind = None if self.known is None else Mind(model, pieces, dtype)
+        self.seeing = None if self.known is None else Seeing(model, self.known, self.canvas, dtype)
         usual = {"steps": STEPS, "guidance": GUIDANCE} if self.mind is None else {"steps": PAINTING, "guidance": 1.0}
         self.sampling: dict[str, float] = {**usual, **facts.get("sampling", {})}  # type: ignore[dict-item]
         self.sha = str(facts["sha256"])
@@ -140,16 +139,15 @@ class PocketEngine:
     def _answered(self, talk: Talk, canvas: Canvas) -> Iterator[Event]:
         """The answer to a question about the pictures so far."""
         assert self.mind is not None
-        plans = [self._plan_of(picture, canvas, talk.prompt) for _, picture in talk.pairs]
-        known = [plan for plan, _ in plans if plan is not None]
-        yield Said((self.mind.answer(known, talk.prompt) if len(known) == len(plans) else "") or "I cannot tell.")
+        plans = [self._plan_of(picture, canvas, talk.prompt)[0] for _, picture in talk.pairs]
+        yield Said(self.mind.answer(plans, talk.prompt) or "I cannot tell.")
 
-    def _plan_of(self, picture: Picture, canvas: Canvas, prompt: str) -> tuple[Plan | None, bool]:
-        """The plan of a picture, and whether it is known: what it was painted after, or else what can be read off it.
+    def _plan_of(self, picture: Picture, canvas: Canvas, prompt: str) -> tuple[Plan, bool]:
+        """The plan of a picture, and whether it is known: what it was painted after, or else what is found in it.
 
         `prompt`: what the person says of it.
         """
-        assert self.mind is not None and self.known is not None
+        assert self.seeing is not None
         width, height = design(canvas)
         told = picture.origin.get("plan")
         if isinstance(told, str) and told:
@@ -158,46 +156,9 @@ class PocketEngine:
                 plan.scene_of(known)
                 if (known.width, known.height) == (width, height):
                     return known, True
-            except SaysoError:  # written by another version or by somebody else; the picture itself can still be read
+            except SaysoError:  # written by another version or by somebody else; the picture itself can still be looked at
                 pass
-        ((whole, behind),) = self._glance(encode(self._small(picture, canvas, squeeze=True))[None], canvas)
-        found = finding.found(picture.pixels, whole, behind, self.known, width, height, self._looked)
-        height, width = 2 * self.canvas.patch * canvas.rows, 2 * self.canvas.patch * canvas.columns
-        said = [slug for slug in dict.fromkeys(m.slug for m in lexicon.mentions(prompt)) if slug in self.concepts]
-        eyes = Sight(picture.pixels, height, width, lambda plans, square: self._sketched(plans, square, canvas), self._closer, said)
-        return eyes.nearer(plan.to_plan(found)), False
-
-    @torch.no_grad()
-    def _glance(self, pixels: torch.Tensor, canvas: Canvas) -> list[tuple[Votes, np.ndarray]]:
-        """What the eye says of pictures [B, 4, H, W] in the model's pixels: of their patches, and of what lies behind."""
-        assert self.model.naming is not None
-        rows = self.model.glance(pixels.to(self.model.embed.weight.device, self.dtype), self._coordinates(canvas))
-        named = self.model.naming(rows)
-        return [(votes_of(named, b, canvas.rows, canvas.columns), named.behind[b].cpu().numpy()) for b in range(len(pixels))]
-
-    def _looked(self, pictures: Sequence[np.ndarray]) -> list[Votes]:
-        """What the eye says of square pictures uint8 [side, side, 4]."""
-        rows, columns = patches(1, 1, self.canvas.tokens)
-        square = Canvas(rows, columns, self.canvas.patch * columns, self.canvas.patch * rows)
-        seen = self._glance(encode(np.stack([resized(picture, square.width, square.height) for picture in pictures])), square)
-        return [votes for votes, _ in seen]
-
-    def _closer(self, pictures: Sequence[np.ndarray]) -> list[list[Item]]:
-        """What is found in square pictures uint8 [side, side, 4]."""
-        assert self.known is not None
-        return [finding.items(votes, self.known, 64, 64) for votes in self._looked(pictures)]
-
-    def _sketched(self, plans: Sequence[Plan], square: bool, canvas: Canvas) -> list[np.ndarray]:
-        """Sheets of plans as they are painted, not finished: uint8 [h, w, 4] each."""
-        assert self.known is not None
-        shape = patches(1, 1, self.canvas.tokens) if square else (canvas.rows, canvas.columns)
-        out: list[np.ndarray] = []
-        for at in range(0, len(plans), BATCH):
-            some = plans[at : at + BATCH]
-            ground = of_plans(some, self.known, *shape, self.model.embed.weight.device)
-            for last in paint(self.model, ground, [0] * len(some), *shape, self.canvas.patch, 1, self.dtype):
-                out += [layers.cleared(x) if square else x for x in decode(last)]
-        return out
+        return self.seeing.plan_of(picture.pixels, canvas.rows, canvas.columns, prompt), False
 
     # --- context ---------------------------------------------------------------------------------------------------------
 
@@ -342,11 +303,10 @@ class PocketEngine:
         pictures = [picture for _, picture in talk.pairs]
         sources = pictures[-talk.brought :] if talk.brought > 1 else pictures[-1:]
         plans = [self._plan_of(picture, canvas, talk.prompt) for picture in sources]
-        known = [p for p, _ in plans if p is not None]
+        known = [p for p, _ in plans]
+        after: Plan | None
         if talk.plan:
             after = self._own(order)
-        elif len(known) < len(plans):
-            return None
         elif len(known) > 1:
             after = self.mind.combine(known, talk.prompt, seed)
         else:
@@ -357,11 +317,11 @@ class PocketEngine:
             return editing.inside(after, sources[-1], talk.mask)
         return self._least(after, sources, plans, order)
 
-    def _least(self, after: Plan, sources: list[Picture], plans: list[tuple[Plan | None, bool]], order: Order) -> Edit:
+    def _least(self, after: Plan, sources: list[Picture], plans: list[tuple[Plan, bool]], order: Order) -> Edit:
         """The edit that keeps most: of the sources, the one whose picture changes in the smallest part."""
         best, canvas = editing.anew(after), order.canvas
         for picture, (before, known) in zip(sources, plans, strict=True):
-            if before is None or (picture.width, picture.height) != (canvas.width, canvas.height):
+            if (picture.width, picture.height) != (canvas.width, canvas.height):
                 continue
             edit = editing.between(before, after, picture, known, order.talk.layers)
             if edit is not None and edit.free is not None and (best.free is None or edit.free.mean() < best.free.mean()):

@@ -51,13 +51,14 @@ class Sight:
         self.close: list[Item] = []  # things as a closer look shows them
 
     def nearer(self, plan: Plan) -> Plan:
-        """What was found, brought nearer to the picture."""
+        """What was found, with its things brought nearer to the picture; lettering, which they do not touch, is not drawn for it."""
         if len(plan.items) > MOST:
             return plan
+        best = replace(plan, lettering=())
         for tries in TRIES:
-            self.close = list(dict.fromkeys(self._closer(scene_of(plan))))
-            plan = self._nearer(plan, tries)
-        return plan
+            self.close = list(dict.fromkeys(self._closer(scene_of(best))))
+            best = self._nearer(best, tries)
+        return replace(best, lettering=plan.lettering)
 
     def _closer(self, scene: Scene) -> list[Item]:
         """The scene's things as they are found where each is cut out and enlarged: a lone large thing is seen best."""

@@ -54,7 +54,7 @@ class Votes:
 
 @dataclass(frozen=True)
 class Found:
-    """A thing that votes agree on. `what`: row of the table of things. `votes`: which of them."""
+    """A thing that votes agree on: its centre, its side, and they."""
 
     x: float
     y: float
@@ -83,8 +83,14 @@ def closely(picture: np.ndarray, whole: Votes, look: Look) -> Votes:
     across, down = (side / min(picture.shape[:2]) for side in (picture.shape[1], picture.shape[0]))
     places = [(x, y, TILE) for y in _tiles(down) for x in _tiles(across)]
     seen = look([cut(picture, *place) for place in places])
-    inside = [v[(v.things[:, NOTHING] > 0.5) | (np.maximum(abs(v.to_x - 0.5), abs(v.to_y - 0.5)) + v.side / 2 < 0.5 + RIM)] for v in seen]
-    return joined([whole, *(v.moved(x - side / 2, y - side / 2, side) for v, (x, y, side) in zip(inside, places, strict=True))])
+    parts = [_inside(v).moved(x - side / 2, y - side / 2, side) for v, (x, y, side) in zip(seen, places, strict=True)]
+    return joined([whole, *parts])
+
+
+def _inside(votes: Votes) -> Votes:
+    """Without the votes for what reaches out of a part."""
+    reach = np.maximum(abs(votes.to_x - 0.5), abs(votes.to_y - 0.5)) + votes.side / 2
+    return votes[(votes.things[:, NOTHING] > 0.5) | (reach < 0.5 + RIM)]
 
 
 def _tiles(long: float) -> np.ndarray:

@@ -23,7 +23,7 @@ from sayso.world.combine import sample_combination
 from sayso.world.compare import sample_comparison
 from sayso.world.layout import frame
 from sayso.world.negation import negated
-from sayso.world.questions import sample_question
+from sayso.world.questions import Question, sample_question
 from sayso.world.render import render
 from sayso.world.sampler import WorldSpec, sample_scene
 from sayso.world.scene import Lettering, Scene
@@ -124,8 +124,8 @@ class Task:
 
 SNAPPED = 0.6  # share of painted plans whose things lie on the lines of the patches, as those do that the model writes itself
 SHEETS = 0.75  # share of painted pictures that are one sheet of a plan, as most are that the engine paints
-LETTERS = 0.35  # share of the sheets that are a character by lot: there are many, and in words most are rare
-HANZI = 0.25  # share of these that come with the Chinese fonts
+LETTERS = 0.45  # share of the sheets that are a character by lot: there are many, and in words most are rare
+HANZI = 0.3  # share of these in the Chinese fonts that are mostly Chinese: they are many more and take longer
 _PAINTED = (
     ("single", 0.2),
     ("pair", 0.17),
@@ -172,17 +172,15 @@ def _paint(desk: Desk) -> list[Content]:
 
 def _letter(desk: Desk) -> Scene:
     """A character by lot."""
-    rng = desk.rng
-    chinese = rng.random() < HANZI
-    able = [f for f in desk.world.fonts if (f in fonts.CHINESE) == chinese] or desk.world.fonts
-    font = rng.choice(able)
-    return sheets.of_character(rng.choice(letters(font)), font, rng.choice(COLOURS).hex)
+    font = desk.rng.choice(desk.world.fonts)
+    latin = font not in fonts.CHINESE or desk.rng.random() > HANZI
+    return sheets.of_character(desk.rng.choice(letters(font, latin)), font, desk.rng.choice(COLOURS).hex)
 
 
 @functools.cache
-def letters(font: str) -> tuple[str, ...]:
-    """What of a font can be seen."""
-    return tuple(sorted(fonts.glyphs(font) - {" "}))
+def letters(font: str, latin: bool) -> tuple[str, ...]:
+    """What of a font can be seen, or only what is not Chinese of it."""
+    return tuple(sorted(c for c in fonts.glyphs(font) - {" "} if not latin or c.isascii()))
 
 
 def _short(scene: Scene) -> str:
@@ -362,7 +360,7 @@ def _close_up(desk: Desk) -> Scene:
     scene = sample_scene(rng, replace(desk.world, kinds=(("lettering", 1.0),)))
     line = scene.lettering[0] if scene.lettering else Lettering("A", "sans", 0.5, 0.5, 0.5, INK)
     if rng.random() < _NONSENSE:
-        line = replace(line, text="".join(rng.choices(letters(line.font), k=4)))
+        line = replace(line, text="".join(rng.choices(letters(line.font, latin=rng.random() < 0.5), k=4)))
     em = rng.uniform(*sheets.CLOSE)
     across, down = frame(*desk.size)
     reach = max(0.2, fonts.width(line.font, line.text) * em / 2 - 0.3)
@@ -380,8 +378,13 @@ def _answer(desk: Desk) -> list[Content]:
     contents: list[Content] = [_short(scene)]
     for _ in range(QUESTIONS):
         question = sample_question(scene, desk.rng, desk.language)
-        contents += [question.text, question.answer]
+        contents += [question.text, quoted(question)]
     return contents
+
+
+def quoted(question: Question) -> str:
+    """The answer, lettering in quotation marks: between them words keep their capitals, and are the pieces that the plan has."""
+    return f'"{question.answer}"' if question.kind == "text" else question.answer
 
 
 DESCRIBE_EN = ("describe the picture", "what does the picture show?", "write a caption", "describe it")

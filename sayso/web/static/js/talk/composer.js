@@ -20,10 +20,11 @@ export function composer({ send, stop }) {
   let last = { mark: "", once: "" }; // of the message that was sent last, to send it but once
   let working = false;
   let sending = false;
+  let waiting = false; // sent as soon as the pictures are here
   let mode = "draw";
   let draft = "";
 
-  const text = h("textarea", { id: "prompt", rows: 1, dir: "auto", "aria-label": t("prompt"), "aria-describedby": "prompt-note", on: { input: () => { grow(); keep(); tend(); }, keydown: pressed, paste: pasted } });
+  const text = h("textarea", { id: "prompt", rows: 1, dir: "auto", "aria-label": t("prompt"), "aria-describedby": "prompt-note", on: { input: () => { waiting = false; grow(); keep(); tend(); }, keydown: pressed, paste: pasted } });
   const shelf = h("ul", { class: "shelf", "aria-label": t("attached"), hidden: true });
   const chips = h("div", { class: "chips" });
   const note = h("p", { class: "composer-note", id: "prompt-note" });
@@ -63,6 +64,7 @@ export function composer({ send, stop }) {
       try {
         attach(await sent[index], file.name.replace(/\.\w+$/, ""));
       } catch (error) {
+        waiting = false;
         toast(t("upload.failed", { name: file.name, reason: error instanceof api.ApiError ? error.message : t("lost.connection") }), { bad: true, closeLabel: t("close") });
       }
       coming.splice(coming.indexOf(file), 1);
@@ -70,6 +72,7 @@ export function composer({ send, stop }) {
     }
     if (files.length > taken.length) toast(t("attached.most", { most: MOST }), { bad: true, closeLabel: t("close") });
     text.focus();
+    if (waiting && !coming.length) submit();
   }
 
   function attach(picture, name = "") {
@@ -165,7 +168,7 @@ export function composer({ send, stop }) {
     fill(go, icon(stopping ? "stop" : "send"));
     go.setAttribute("aria-label", t(stopping ? "stop" : "draw"));
     go.title = t(stopping ? "stop" : "draw");
-    go.disabled = sending || coming.length > 0 || (!stopping && !text.value.trim() && !attached.length);
+    go.disabled = sending || waiting || (!stopping && !text.value.trim() && attached.length + coming.length === 0);
     const said = advice(now);
     fill(note, said);
     note.classList.toggle("usual", said === t("prompt.note", { engine: now?.name }));
@@ -174,6 +177,7 @@ export function composer({ send, stop }) {
   /** What this engine cannot do of what is in the message, in words. */
   function advice(now) {
     if (!now) return t("cannot.none");
+    if (waiting) return t("sent.soon");
     const able = (ability) => (others(ability).length ? ` ${t("able", { engines: others(ability).join(", ") })}` : "");
     const most = Math.min(now.prompt_limit, known.server.limits.prompt_characters);
     if (text.value.length > most) return t("prompt.long", { count: text.value.length, most });
@@ -184,7 +188,9 @@ export function composer({ send, stop }) {
   }
 
   async function submit() {
-    if (sending || coming.length || (!text.value.trim() && !attached.length)) return;
+    if (sending || (!text.value.trim() && attached.length + coming.length === 0)) return;
+    waiting = coming.length > 0;
+    if (waiting) return tend();
     const now = row();
     let words = text.value.trim();
     const named = attached.map((one, index) => one.given && one.name.trim() && t("attached.is", { nth: index + 1, name: one.name.trim() })).filter(Boolean);

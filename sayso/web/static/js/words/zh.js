@@ -16,7 +16,7 @@ export const zh = {
   "example.cat": "一只戴礼帽的猫，黄色背景", "example.apples": "三个苹果，浅蓝色背景",
   "prompt": "画什么？", "prompt.draw": "描述一幅画……", "prompt.change": "要改什么？或者描述另一幅画……", "prompt.pictures": "要拿这些图片做什么？",
   "prompt.note": "由本服务器上的 {engine} 绘制。回车发送，Shift + 回车换行。图片可以拖入或粘贴。", "composer": "消息", "draw": "画", "stop": "停止", "stopping": "正在停止……",
-  "attach": "添加图片", "files.none": "“{name}”不是这里能用的图片，请用 PNG、JPEG 或 WebP。", "copy.insecure": "浏览器只允许在本机或加密连接上这样做", "uploading": "正在上传“{name}”……", "prompt.long": "共 {count} 个字符：这个引擎最多读 {most} 个。", "talk.gone": "这段对话已被删除。", "attached": "消息里的图片", "attached.one": "图片 {nth} 已放进消息", "attached.nth": "图片 {nth}", "attached.name": "图片 {nth} 的名字", "attached.is": "图片 {nth} 是“{name}”",
+  "attach": "添加图片", "files.none": "“{name}”不是这里能用的图片，请用 PNG、JPEG 或 WebP。", "copy.insecure": "浏览器只允许在本机或加密连接上这样做", "sent.soon": "图片一到就发出。", "uploading": "正在上传“{name}”……", "prompt.long": "共 {count} 个字符：这个引擎最多读 {most} 个。", "talk.gone": "这段对话已被删除。", "attached": "消息里的图片", "attached.one": "图片 {nth} 已放进消息", "attached.nth": "图片 {nth}", "attached.name": "图片 {nth} 的名字", "attached.is": "图片 {nth} 是“{name}”",
   "attached.remove": "移除图片 {nth}", "attached.most": "一条消息最多放 {most} 张图片。", "upload.hand": "这是你自己的文件。先让引擎修改它，得到的图片就可以手工处理，并会被签名。", "upload.failed": "“{name}”没有上传：{reason}", "editing": "正在修改较早的消息；对话会在这里分叉。",
   "style": "风格", "styles": "风格", "styles.search": "搜索风格", "styles.none": "不用风格", "styles.cannot": "{engine} 画不了的", "styles.elsewhere": "这个引擎只会画学过的风格。下面这些可以用：{engines}。",
   "styles.nowhere": "这个引擎只会画学过的风格，而这里就绪的引擎都画不了下面这些。更大的引擎可以按文字画任何风格，见设置。",
