@@ -98,6 +98,14 @@ def test_a_things_turn_and_side_follow_from_what_its_patches_show() -> None:
             assert got.flip == flip and got.turn == pytest.approx(turn, abs=0.5)
 
 
+def test_what_is_larger_lies_below_and_else_the_order_is_that_of_reading() -> None:
+    hat = Item("top-hat", "flat", 0.4, 0.3, 0.25)
+    for size in (0.49, 0.51):
+        apart = (Item("apple", "flat", 0.25, 0.25, 0.3), Item("car", "flat", 0.75, 0.25, 0.3 * size / 0.5), Item("owl", "flat", 0.5, 0.8, 0.3))
+        assert [i.concept for i in finding.items(told(Scene(64, 64, WHITE, apart))[0], KNOWN, 64, 64)] == ["apple", "car", "owl"]
+    assert [i.concept for i in finding.items(told(Scene(64, 64, WHITE, (FOX, hat)))[0], KNOWN, 64, 64)] == ["fox", "top-hat"]
+
+
 def test_votes_that_are_few_or_unsure_are_no_thing() -> None:
     seen, _ = told(Scene(64, 64, WHITE, (FOX,)))
     mine = np.flatnonzero(seen.things[:, grounds.NOTHING] < 0.5)

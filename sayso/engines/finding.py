@@ -26,10 +26,17 @@ TURNED = 6.0  # degrees from which on a thing is taken as turned
 
 
 def items(votes: Votes, known: Known, width: int, height: int) -> list[Item]:
-    """The items of a canvas of width × height, larger ones first, as these lie below where two meet."""
+    """The items of a canvas of width × height, from the top left on; but a larger one that meets a smaller lies below it."""
     mine, _ = split(votes, known)
-    found = groups(mine, votes, SAME * mine.side, mine.side)
-    return [_item(one, known, width, height) for one in sorted(found, key=lambda one: (-round(one.side, 1), one.x + 3 * one.y))]
+    ordered: list[Found] = []
+    for one in sorted(groups(mine, votes, SAME * mine.side, mine.side), key=lambda one: one.x + 3 * one.y):
+        above = (k for k, other in enumerate(ordered) if _meet(one, other) and other.side < one.side)
+        ordered.insert(next(above, len(ordered)), one)
+    return [_item(one, known, width, height) for one in ordered]
+
+
+def _meet(a: Found, b: Found) -> bool:
+    return max(abs(a.x - b.x), abs(a.y - b.y)) < (a.side + b.side) / 2
 
 
 def _item(found: Found, known: Known, width: int, height: int) -> Item:

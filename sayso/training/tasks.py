@@ -147,7 +147,7 @@ _TALKED = (  # scenes that plans, changes and questions are about
     ("colours", 0.14),
     ("relation", 0.05),
     ("grid", 0.03),
-    ("lettering", 0.09),
+    ("lettering", 0.15),
     ("crowd", 0.02),
 )
 
