@@ -57,16 +57,21 @@ class Looking:
         """The scene as the square shows it; where the square lies is known from a pixel of it that is not beyond the frame."""
         wide = len(square)
         place = square.astype(int)
-        x, y = place[..., 0] * 256 + place[..., 1], place[..., 2] * 256 + place[..., 3]
+        across, down = place[..., 0] * 256 + place[..., 1], place[..., 2] * 256 + place[..., 3]
         middle = wide // 2
-        left, top, scale = x[middle, middle] - middle, y[middle, middle] - middle, wide / self.side
+        left, top, scale = across[middle, middle] - middle, down[middle, middle] - middle, wide / self.side
         w, h = frame(self.scene.width, self.scene.height)
 
         def there(px: float, py: float) -> tuple[float, float]:
             return (px * w - left / self.side) / scale, (py * h - top / self.side) / scale
 
-        items = [replace(i, **dict(zip("xy", there(i.x, i.y), strict=True)), size=i.size / scale) for i in self.scene.items]  # type: ignore[arg-type]
-        letters = [replace(n, **dict(zip("xy", there(n.x, n.y), strict=True)), height=n.height / scale) for n in self.scene.lettering]  # type: ignore[arg-type]
+        items, letters = [], []
+        for item in self.scene.items:
+            x, y = there(item.x, item.y)
+            items.append(replace(item, x=x, y=y, size=item.size / scale))
+        for line in self.scene.lettering:
+            x, y = there(line.x, line.y)
+            letters.append(replace(line, x=x, y=y, height=line.height / scale))
         return Scene(64, 64, self.scene.background, tuple(items), tuple(letters))
 
 
@@ -101,7 +106,8 @@ def test_a_things_turn_and_side_follow_from_what_its_patches_show() -> None:
 def test_what_is_larger_lies_below_and_else_the_order_is_that_of_reading() -> None:
     hat = Item("top-hat", "flat", 0.4, 0.3, 0.25)
     for size in (0.49, 0.51):
-        apart = (Item("apple", "flat", 0.25, 0.25, 0.3), Item("car", "flat", 0.75, 0.25, 0.3 * size / 0.5), Item("owl", "flat", 0.5, 0.8, 0.3))
+        apple, owl = Item("apple", "flat", 0.25, 0.25, 0.3), Item("owl", "flat", 0.5, 0.8, 0.3)
+        apart = apple, Item("car", "flat", 0.75, 0.25, 0.3 * size / 0.5), owl
         assert [i.concept for i in finding.items(told(Scene(64, 64, WHITE, apart))[0], KNOWN, 64, 64)] == ["apple", "car", "owl"]
     assert [i.concept for i in finding.items(told(Scene(64, 64, WHITE, (FOX, hat)))[0], KNOWN, 64, 64)] == ["fox", "top-hat"]
 

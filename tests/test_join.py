@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +31,7 @@ def join() -> ModuleType:
     return module
 
 
-def saved(path: Path, value: float, steps: int, abilities: tuple[str, ...] = ("draw",), names: tuple[str, ...] = NAMES, **more: Any) -> Path:
+def saved(path: Path, value: float, steps: int, abilities: Sequence[str] = ("draw",), names: Sequence[str] = NAMES, **more: Any) -> Path:
     facts = {"spec": {"width": 8}, "canvas": {}, "pieces": "x", "concepts": ["fox"], "looks": [], "abilities": list(abilities),
              "history": {"steps": steps, "pictures": 10 * steps, "hours": steps / 4, "device": "CPU"}, **more}
     checkpoint.save(path, {name: torch.full((2,), value) for name in names}, facts)
@@ -39,7 +40,8 @@ def saved(path: Path, value: float, steps: int, abilities: tuple[str, ...] = ("d
 
 def test_every_tensor_comes_from_the_run_of_its_part(join: ModuleType, tmp_path: Path) -> None:
     began = saved(tmp_path / "0", 0, 4, ("draw", "ask"))
-    parts = {part: saved(tmp_path / part, k, 4 + k, (ability,)) for k, (part, ability) in enumerate((("paint", "draw"), ("think", "edit"), ("see", "ask")), 1)}
+    trained = (("paint", "draw"), ("think", "edit"), ("see", "ask"))
+    parts = {part: saved(tmp_path / part, k, 4 + k, (ability,)) for k, (part, ability) in enumerate(trained, 1)}
     out = tmp_path / "out"
     join.weights(began, parts, out)
     tensors, facts = checkpoint.load(out)
@@ -57,7 +59,8 @@ def test_runs_that_do_not_fit_are_not_joined(join: ModuleType, tmp_path: Path) -
     with pytest.raises(BadInput, match='differ in "concepts"'):
         join.weights(began, {"paint": one, "think": saved(tmp_path / "2", 2, 2, concepts=["owl"])}, out)
     with pytest.raises(BadInput, match="no run has naming.out.bias"):
-        join.weights(began, {"paint": one, "see": saved(tmp_path / "3", 2, 2, names=tuple(n for n in NAMES if n != "naming.out.bias"))}, out)
+        old = saved(tmp_path / "3", 2, 2, names=[n for n in NAMES if n != "naming.out.bias"])
+        join.weights(saved(tmp_path / "4", 0, 1, names=NAMES[:3]), {"paint": one, "see": old}, out)
     assert not out.exists()
 
 

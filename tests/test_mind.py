@@ -87,7 +87,8 @@ def taught() -> PocketEngine:
             out = model.read(ids, None, None, torch.zeros(len(ids)), torch.float32)
             loss = text_loss(model, out.understand, ids, learnt)
         some = torch.randint(len(shown), (6,), generator=generator)
-        loss = loss + naming_loss(model.naming(model.glance(shown[some], where)), Names(*(x[some] for x in vars(right).values())))  # type: ignore[misc]
+        wanted = Names(*(x[some] for x in vars(right).values()))
+        loss = loss + naming_loss(model.naming(model.glance(shown[some], where)), wanted)  # type: ignore[misc]
         t = torch.rand(len(plans), generator=generator).sqrt()
         z = flow.mix(clean, torch.randn(clean.shape, generator=generator), t)
         x_hat = model.predict(z, t, where, torch.zeros(len(plans)), None, None, ground)

@@ -94,8 +94,8 @@ def said_rightly(right: Names, known: Known) -> Named:
     """What would be said by one who is sure of it."""
     tint = torch.cat((20 * (2 * right.tint[..., :1] - 1), right.tint[..., 1:]), -1)
     sorts = torch.cat((20 * right.behind[:, : grounds.COLOURS.start], right.behind[:, grounds.COLOURS]), -1)
-    return Named(20 * F.one_hot(right.thing, known.count).float(), 20 * F.one_hot(right.manner, len(MANNERS)).float(), right.part, right.place,
-                 tint, sorts)
+    what, how = (20 * F.one_hot(x, n).float() for x, n in ((right.thing, known.count), (right.manner, len(MANNERS))))
+    return Named(what, how, right.part, right.place, tint, sorts)
 
 
 def test_the_loss_is_least_where_all_is_said_rightly_and_every_part_of_it_counts() -> None:

@@ -293,7 +293,7 @@ def test_things_keep_their_rows_by_name(tmp_path: Path, before: int, after: int)
     fresh = loop.begin(tmp_path / "fresh", planning(after), old.pieces, torch.device("cpu")).model.state_dict()
     models = ((old.model.bfloat16().float().state_dict(), before), (run.model.state_dict(), after), (fresh, after))
     for table in (loop.THINGS, *loop.NAMED):
-        rows = [{name: model[table][k] for k, name in enumerate(("nothing", "stranger", *art.CORE[:core], *characters()))} for model, core in models]
+        rows = [dict(zip(("nothing", "stranger", *art.CORE[:core], *characters()), model[table], strict=False)) for model, core in models]
         for name, row in rows[1].items():
             assert torch.equal(row, rows[0].get(name, rows[2][name])), (table, name)
     for table in loop.NAMED:  # what is said beside the names follows them

@@ -117,7 +117,8 @@ def _ink(picture: np.ndarray, line: Sequence[Found]) -> str:
     said = said_tint(joined([one.votes for one in line]))
     em = float(np.median([one.side for one in line]))
     first, last, short = line[0].x - em / 3, line[-1].x + em / 3, min(picture.shape[:2])
-    rows, columns = (slice(max(0, int(a * short)), max(1, int(b * short))) for a, b in ((line[0].y - em / 3, line[0].y + em / 3), (first, last)))
+    edges = ((line[0].y - em / 3, line[0].y + em / 3), (first, last))
+    rows, columns = (slice(max(0, int(a * short)), max(1, int(b * short))) for a, b in edges)
     pixels = picture[rows, columns]
     pixels = pixels[pixels[..., 3] > 250][:, :3].astype(np.float64)
     if not len(pixels):

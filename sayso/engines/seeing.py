@@ -52,8 +52,8 @@ class Seeing:
         """What the eye says of pictures: of their patches, and of what lies behind."""
         assert self.model.naming is not None
         device = self.model.embed.weight.device
-        pixels = encode(np.stack([resized(picture, columns * self.patch, rows * self.patch) for picture in pictures])).to(device, self.dtype)
-        named = self.model.naming(self.model.glance(pixels, patch_coordinates(rows, columns).to(device)))
+        small = np.stack([resized(picture, columns * self.patch, rows * self.patch) for picture in pictures])
+        named = self.model.naming(self.model.glance(encode(small).to(device, self.dtype), patch_coordinates(rows, columns).to(device)))
         return [(votes_of(named, b, rows, columns), named.behind[b].cpu().numpy()) for b in range(len(pictures))]
 
     def _looked(self, pictures: Sequence[np.ndarray]) -> list[Votes]:

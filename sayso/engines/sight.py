@@ -1,7 +1,7 @@
 """What was found in a picture, checked by drawing it and brought nearer thing by thing.
 
-A thing that was misread looks wrong when it is drawn, and the model that reads can also paint. That seeing is drawing backwards is the idea of
-analysis by synthesis (Yuille and Kersten, "Vision as Bayesian inference", 2006).
+A thing that was misread looks wrong when it is drawn, and the model that sees can also paint. That seeing is drawing backwards is the
+idea of analysis by synthesis (Yuille and Kersten, "Vision as Bayesian inference", 2006).
 
 Axes: H, W pixels in which pictures are compared.
 """

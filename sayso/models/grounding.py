@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class GroundSpec:
-    """`things`: rows of the table of things, `manners`: of styles and fonts; `measures` F; `behind` G, of which the first `sort` say what kind of
-    background it is."""
+    """`things`: rows of the table of things, `manners`: of styles and fonts; `measures` F; `behind` G, of which the first `sort`
+    say what kind of background it is."""
 
     things: int
     manners: int

@@ -24,8 +24,8 @@ HIDDEN = 128
 class Named:
     """`things` [B, T, N], `manners` [B, T, Y]: logits. `part` [B, T, 2]: where in the upright, unflipped thing the patch's centre
     lies, −0.5..0.5 along x and y. `place` [B, T, 3]: how far the thing's centre lies to the right of and below the patch's, and the
-    thing's side (of a character: its em), in shorter sides of the picture. `tint` [B, T, 4]: the logit of having one; it in −1..1. `behind` [B, S]: logits
-    and colours as in world.grounds."""
+    thing's side (of a character: its em), in shorter sides of the picture. `tint` [B, T, 4]: the logit of having one; it in −1..1.
+    `behind` [B, S]: logits and colours as in world.grounds."""
 
     things: Tensor
     manners: Tensor

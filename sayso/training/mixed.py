@@ -284,7 +284,8 @@ def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, c
             drawn = compositor.compose(packed, atlas, scale * rows * patch, scale * columns * patch)
             both = torch.cat((drawn.rgba * 2 - 1, drawn.foreground), 1)
             if kind is Zoomed:
-                both = torch.stack([_cut(x, p, rows * patch, columns * patch) for x, (_, p) in zip(both, mine, strict=True)])  # type: ignore[arg-type]
+                parts = zip(both, mine, strict=True)
+                both = torch.stack([_cut(x, p, rows * patch, columns * patch) for x, (_, p) in parts])  # type: ignore[arg-type]
             rgba[at] = both[:, :4]
             front[at] = both[:, 4].view(len(mine), rows, patch, columns, patch).mean((2, 4)).flatten(1)
     arrays = [(i, p) for i, p in enumerate(pictures) if isinstance(p, np.ndarray)]
