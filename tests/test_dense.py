@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from sayso.training.dense import NONE, DenseHead, label
-from sayso.world.render import render
+from sayso.training.named import names
+from sayso.world.grounds import NOTHING, Known, characters
 from sayso.world.sampler import FIRST_LIGHT
-from sayso.world.scene import Background, Item, Scene
+from sayso.world.scene import Background, Item, Lettering, Scene
 
 WORLD = replace(FIRST_LIGHT, concepts=("dog", "apple", "balloon"), styles=("flat", "noto"))
 GROUND = Background("solid", ("#ffffff",))
@@ -35,24 +36,15 @@ def test_patches_beside_the_items_have_no_label() -> None:
     assert got.concept[1].view(8, 8)[:, 4:].eq(NONE).all() and got.concept[1].view(8, 8)[2:6, :4].eq(0).all()
 
 
-@pytest.mark.parametrize("flip", [False, True])
-@pytest.mark.parametrize("turn", [0.0, 30.0, -75.0])
-@pytest.mark.parametrize("size", [(256, 256), (320, 192)])
-def test_the_part_is_the_place_in_the_art(flip: bool, turn: float, size: tuple[int, int]) -> None:
-    """The pixel at a patch's centre has the colour that the plain art has at the part."""
-    width, height = size
-    item = Item("dog", "flat", 0.5, 0.5, 0.7, turn=turn, flip=flip)
-    rows, columns = height // 8, width // 8
-    got = label([scene(item, size=size)], WORLD, rows, columns)
-    shown = render(scene(item, size=size), width, height).astype(float)
-    plain = render(scene(Item("dog", "flat", 0.5, 0.5, 1.0)), 512, 512).astype(float)
-    mine = np.flatnonzero(got.concept[0].numpy() != NONE)
-    y, x = np.divmod(mine, columns)
-    part = got.part[0].numpy()[mine]
-    there = plain[np.clip(((part[:, 1] + 0.5) * 512).astype(int), 0, 511), np.clip(((part[:, 0] + 0.5) * 512).astype(int), 0, 511)]
-    here = shown[y * 8 + 4, x * 8 + 4]
-    assert len(mine) > 100
-    assert np.mean(np.abs(here - there).max(-1) < 40) > 0.85  # the rest are edges
+def test_parts_and_concepts_are_those_that_the_eye_is_taught() -> None:
+    """Which tests/test_named.py compares with the render; lettering is no item and hides none."""
+    items = Item("dog", "flat", 0.5, 0.5, 0.7, turn=30.0, flip=True), Item("balloon", "noto", 0.2, 0.2, 0.3)
+    word = Lettering("HELLO", "sans", 0.5, 0.5, 0.3, "#000000")
+    got = label([replace(scene(*items), lettering=(word,))], WORLD, 8, 8)
+    right = names([scene(*items)], Known(WORLD.concepts, characters()), 8, 8)
+    assert torch.equal(got.part, right.part) and torch.equal(got.concept == NONE, right.thing == NOTHING)
+    assert torch.equal(got.concept[got.concept != NONE], right.thing[right.thing != NOTHING] - 2)
+    assert set(got.style.flatten().tolist()) == {NONE, 0, 1}
 
 
 def test_the_head_learns_what_the_rows_say_and_passes_gradients() -> None:

@@ -11,16 +11,16 @@ Axes: B pictures, T patches, N concepts, Y styles, C model width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sayso.world.layout import frame
+from sayso.training.named import names
+from sayso.world.grounds import NOTHING, STRANGER, Known
 from sayso.world.sampler import WorldSpec
-from sayso.world.scene import Scene
+from sayso.world.scene import STYLES, Scene
 
 NONE = -1  # the label of a patch that shows no item
 
@@ -44,28 +44,12 @@ class Labels:
 
 
 def label(scenes: Sequence[Scene], world: WorldSpec, rows: int, columns: int) -> Labels:
-    """The labels of scenes drawn on rows × columns patches. Alpha is not looked at: an item is its turned art box."""
-    names = {slug: i for i, slug in enumerate(world.concepts)}
-    looks = {style: i for i, style in enumerate(world.styles)}
-    shape = (len(scenes), rows * columns)
-    concept, style, part = np.full(shape, NONE), np.full(shape, NONE), np.zeros((*shape, 2), np.float32)
-    short = min(rows, columns)
-    y, x = (axis.ravel() for axis in np.meshgrid((np.arange(rows) + 0.5) / short, (np.arange(columns) + 0.5) / short, indexing="ij"))
-    for k in range(max((len(s.items) for s in scenes), default=0)):  # the k-th items of all scenes at once, as they are drawn
-        mine = [b for b, s in enumerate(scenes) if len(s.items) > k]
-        items = [scenes[b].items[k] for b in mine]
-        frames = np.array([frame(scenes[b].width, scenes[b].height) for b in mine])
-        table = np.array([(i.x, i.y, i.size, np.deg2rad(i.turn), -1 if i.flip else 1) for i in items])
-        table[:, :2] *= frames
-        u, v, size, turn, facing = (column[:, None] for column in table.T)
-        du, dv = (x - u) / size, (y - v) / size
-        du, dv = np.cos(turn) * du + np.sin(turn) * dv, np.cos(turn) * dv - np.sin(turn) * du
-        inside = (np.abs(du) < 0.5) & (np.abs(dv) < 0.5)
-        place = (np.array(mine)[:, None] + 0 * inside)[inside], np.nonzero(inside)[1]
-        concept[place] = (np.array([names[i.concept] for i in items])[:, None] + 0 * inside)[inside]
-        style[place] = (np.array([looks[i.style] for i in items])[:, None] + 0 * inside)[inside]
-        part[place] = np.stack((facing * du, dv), axis=-1)[inside]
-    return Labels(*map(torch.from_numpy, (concept, style, part)))
+    """The labels of scenes drawn on rows × columns patches: of the lessons of the eye (training/named.py) what is of items."""
+    right = names([replace(scene, lettering=()) for scene in scenes], Known(world.concepts, ""), rows, columns)
+    styles = torch.tensor([world.styles.index(style) if style in world.styles else NONE for style in STYLES])
+    shown = right.thing != NOTHING
+    concept, style = right.thing - STRANGER - 1, styles[right.manner]
+    return Labels(torch.where(shown, concept, NONE), torch.where(shown, style, NONE), right.part)
 
 
 class DenseHead(nn.Module):
