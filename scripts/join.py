@@ -55,6 +55,8 @@ def weights(began: Path, parts: dict[str, Path], out: Path) -> None:
     base, facts = checkpoint.load(began)
     loaded = {part: checkpoint.load(path) for part, path in parts.items()}
     made = joined([facts for _, facts in loaded.values()], facts)
+    if {"paint", "think"} & set(parts):
+        made["captions"] = False  # to draw from words alone both must have learnt it together
     names = {name for tensors, _ in loaded.values() for name in tensors} | set(base)
     tensors = {name: loaded.get(part_of(name), (base, facts))[0].get(name) for name in sorted(names)}
     if missing := [name for name, tensor in tensors.items() if tensor is None]:

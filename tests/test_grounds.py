@@ -13,10 +13,11 @@ import torch
 from sayso.engines.ground import ground_of, of_plans, spec_of
 from sayso.models.grounding import Ground, Grounding
 from sayso.types import Plan, PlanItem, PlanText
-from sayso.world import art, fonts, looks, plan
-from sayso.world.grounds import BEHIND, MANNERS, MEASURES, NOTHING, STRANGER, THINGS, Known, characters, grounds
+from sayso.world import art, fonts, looks, plan, sheets
+from sayso.world.grounds import BEHIND, INK, MANNERS, MEASURES, NOTHING, STRANGER, THINGS, Known, characters, grounds
+from sayso.world.render import render
 from sayso.world.sampler import KINDS, default_mix, sample_scene
-from sayso.world.scene import BACKDROP_VARIANTS, BACKDROPS, BACKGROUND_KINDS, PATTERNS, Scene
+from sayso.world.scene import BACKDROP_VARIANTS, BACKDROPS, BACKGROUND_KINDS, PATTERNS, Background, Scene
 
 KNOWN = Known(art.CORE[:200], characters())
 GRIDS = {(64, 64): (8, 8), (82, 64): (7, 9), (64, 106): (10, 6)}
@@ -119,6 +120,24 @@ def test_grounds_agree_with_plain_loops(kind: str, size: tuple[int, int]) -> Non
         assert np.array_equal(got.what[b], what) and np.array_equal(got.manner[b], manner)
         np.testing.assert_allclose(got.measures[b], measures, atol=2e-4)
         np.testing.assert_allclose(got.behind[b], behind, atol=2e-5)
+
+
+@pytest.mark.parametrize("size", GRIDS)
+def test_ink_is_what_the_exact_renderer_draws_of_the_lettering(size: tuple[int, int]) -> None:
+    rng = random.Random(str(size))
+    world = replace(default_mix(), kinds=(("lettering", 1.0),), aspects=((size, 1.0),))
+    rows, columns = GRIDS[size]
+    scenes = [replace(sample_scene(rng, world), items=(), background=Background("transparent")) for _ in range(6)]
+    scenes[0] = sheets.of_character("福", "brush", "#222222") if rows == columns else scenes[0]
+    made = [plan.to_plan(s) for s in scenes]
+    ink = grounds(made, KNOWN, rows, columns).ink
+    assert ink.shape == (6, rows * columns, INK * INK) and ink.dtype == np.float32
+    page = ink.reshape(6, rows, columns, INK, INK).transpose(0, 1, 3, 2, 4).reshape(6, rows * INK, columns * INK)
+    for mine, one in zip(page, made, strict=True):
+        scene = plan.scene_of(one)
+        exact = render(replace(scene, width=columns * INK, height=rows * INK), columns * INK, rows * INK)[..., 3] / 255
+        assert exact.max() > 0.5 and np.abs(mine - exact).mean() < 0.012 and np.corrcoef(mine.ravel(), exact.ravel())[0, 1] > 0.93
+    assert not grounds([Plan(64, 64, "transparent", (PlanItem(art.CORE[0], (0, 0, 50, 50), "flat"),))], KNOWN, 8, 8).ink.any()
 
 
 def told(*items: PlanItem, lettering: tuple[PlanText, ...] = (), rows: int = 8, columns: int = 8) -> np.ndarray:

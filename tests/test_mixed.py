@@ -24,7 +24,7 @@ from sayso.training.corpus import texts
 from sayso.training.mixed import Group, Mixed, draft, group_loss, ready, sizes, texts_of, together
 from sayso.training.optim import Optimiser
 from sayso.training.stream import world_of
-from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, Words, Zoomed, fill
+from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, View, Words, Zoomed, fill
 from sayso.world import alley, looks, plan, revision, sheets, shorthand, solids
 from sayso.world import atlas as atlases
 from sayso.world.atlas import Atlas
@@ -55,10 +55,10 @@ def atlas() -> Atlas:
 @pytest.fixture(scope="module")
 def film() -> Reel:
     """A reel of coloured squares: what is tested here is not the renderer."""
-    noise = np.random.default_rng(0).integers(0, 255, (2, 12, 2, 2, 4), dtype=np.uint8).repeat(32, 2).repeat(32, 3)
+    noise = np.random.default_rng(0).integers(0, 90, (2, 12, 2, 2, 6), dtype=np.uint8).repeat(32, 2).repeat(32, 3)
     noise[..., 3] = 255
-    said = {"en": "a toy car", "zh": "一辆玩具车"}
-    return Reel(tuple((said, tuple(v)) for v in noise), tuple((said, ("forward", "left", "right", "forward"), tuple(v[:5])) for v in noise))
+    walks = tuple(("night", ("forward", "left", "right", "forward"), v[:5, ..., :4]) for v in noise)
+    return Reel((("car", noise[0]), ("dog", noise[1])), walks)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda t: t.name)
@@ -75,8 +75,9 @@ def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, piece
             assert isinstance(content, str) == isinstance(block, Words)
             if isinstance(content, Painting):
                 painted_as_planned(content, size)
-            elif isinstance(content, np.ndarray):
-                assert content.shape == (size[1], size[0], 4) and content.dtype == np.uint8
+            elif isinstance(content, View):
+                assert isinstance(block, Shot) and block.moved
+                assert content.image.shape == (size[1], size[0], 4) and content.image.dtype == np.uint8
             elif isinstance(content, Scene | Zoomed):
                 assert not held_out(content.scene if isinstance(content, Zoomed) else content)
             elif isinstance(block, Words) and block.width == 144:
@@ -84,6 +85,9 @@ def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, piece
                 shorthand.read(content, *design)
                 assert len(pieces.encode(content)) <= block.width
         texts = [content for content in made if isinstance(content, str)]
+        if task.name in ("views", "walk"):
+            motions = [v.motion for v in made if isinstance(v, View)]
+            assert [m.begins for m in motions] == [True, task.name == "views"] and {m.walks for m in motions} == {task.name == "walk"}
         if task.name == "glance":
             seen = made[0].shown if isinstance(made[0], Zoomed) else made[0]
             assert isinstance(seen, Scene) and not any(i.shadow for i in seen.items)
@@ -130,7 +134,8 @@ def test_a_world_without_samples_of_a_task_says_so(pieces: Pieces) -> None:
 
 def fingerprint(step: Mixed) -> str:
     words = [(g.layout, [(i.ids.tolist(), i.lengths.tolist(), i.learnt.tolist()) for i in g.scripts]) for g in step.groups]
-    told = [x.tobytes() for g in step.groups if g.grounds is not None for x in (g.grounds.what, g.grounds.measures, g.grounds.behind)]
+    told = [x.tobytes() for g in step.groups for made in g.grounds for x in (made.what, made.measures, made.behind, made.ink)]
+    told += [x.tobytes() for g in step.groups for x in g.motions]
     shown = [(p.tobytes() if isinstance(p, np.ndarray) else p) for g in step.groups for block in g.pictures for p in block]
     return repr((words, told, shown, [s for s, _, _ in step.draw]))
 
@@ -158,7 +163,7 @@ def test_the_usual_menu_thinks_in_plans() -> None:
     assert MENU == "all" and {n for n, _ in MENUS["all"]} == set(BY_NAME) and mixed.thinks(CONFIG) and not mixed.plain(CONFIG)
     alone = config(MENUS["draw"])
     assert mixed.plain(alone) and not mixed.thinks(alone) and loop.grounds_of(alone) is None
-    assert not mixed.thinks(config((("draw", 0.5), ("walk", 0.5)))) and mixed.thinks(config((("draw", 0.5), ("glance", 0.5))))
+    assert mixed.thinks(config((("draw", 0.5), ("walk", 0.5)))) and mixed.thinks(config((("draw", 0.5), ("glance", 0.5))))
 
 
 @pytest.mark.parametrize(("tasks", "main"), [(MENUS["all"], "paint"), ((("draw", 0.1), ("think", 0.6), ("views", 0.3)), "draw"),
@@ -232,13 +237,13 @@ def test_losses_of_every_task_fall(pieces: Pieces, atlas: Atlas, film: Reel) -> 
     def losses() -> dict[str, float]:
         with torch.no_grad():
             noise = torch.Generator().manual_seed(1)
-            return {name: float(group_loss(model, g, STAGE, heavy, noise, torch.float32)[0]) for name, g in groups.items()}
+            return {name: float(group_loss(model, g, heavy, noise, torch.float32)[0]) for name, g in groups.items()}
 
     before = losses()
     for step in range(12):
         generator = torch.Generator().manual_seed(step)
         for group in groups.values():
-            group_loss(model, group, STAGE, heavy, generator, torch.float32)[0].backward()
+            group_loss(model, group, heavy, generator, torch.float32)[0].backward()
         optimiser.step(0.01, 0.003)
     after = losses()
     assert {name for name in before if after[name] >= 0.97 * before[name]} == set(), (before, after)
@@ -257,26 +262,29 @@ def test_a_painted_picture_is_told_of_its_plan(pieces: Pieces, atlas: Atlas, fil
         assert isinstance(content, Painting)
         plans.append(content.plan)
     told = of_plans(plans, loop.known_of(CONFIG), 8, 8, torch.device("cpu"))
-    assert made.ground is not None and torch.equal(made.ground.what, told.what) and torch.equal(made.ground.measures, told.measures)
+    (ground,) = made.grounds
+    assert torch.equal(ground.what, told.what) and torch.equal(ground.measures, told.measures) and torch.equal(ground.ink, told.ink)
     model = fresh(pieces)
     torch.manual_seed(0)
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.1)
-    other = replace(made, ground=made.ground.pick(torch.tensor([1, 2, 0])))
-    one, two = (group_loss(model, g, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0] for g in (made, other))
+    other = replace(made, grounds=[ground.pick(torch.tensor([1, 2, 0]))])
+    one, two = (group_loss(model, g, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0] for g in (made, other))
     assert float(one) != float(two)
 
 
 def test_painting_and_everything_else_about_plans_share_no_weight(pieces: Pieces, atlas: Atlas, film: Reel) -> None:
     """So that the two can be trained side by side and put together by name."""
     learnt = {}
-    for name in ("paint", "look", "glance", "think", "rethink", "answer"):
+    for name in ("paint", "look", "views", "walk", "glance", "think", "rethink", "answer"):
         model = fresh(pieces)
         group = mixed.draft_group(BY_NAME[name], 5, 0, world_of(CONFIG), pieces, 2, (64, 64), 8, film)
         made = ready(group, atlas, world_of(CONFIG), 8, 8, 8, 2.0)
-        group_loss(model, made, STAGE, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0].backward()
-        learnt[name] = {n for n, p in model.named_parameters() if p.grad is not None}
+        group_loss(model, made, CONFIG, torch.Generator().manual_seed(0), torch.float32)[0].backward()
+        learnt[name] = frozenset(n for n, p in model.named_parameters() if p.grad is not None)
     painting = learnt.pop("paint")
+    assert learnt.pop("views") == painting, "a pose is painted as a plan is"
+    assert {n for n in learnt.pop("walk") if not n.startswith("motions.")} <= painting
     assert learnt.pop("look") == painting and any(".draw." in n for n in painting) and not any(".understand." in n for n in painting)
     for name, mine in learnt.items():
         assert mine and not mine & painting and any(n.startswith("eye.") for n in mine) == (name == "glance")
@@ -369,9 +377,10 @@ def test_a_reel_is_drawn_once_and_found_again(tmp_path: Path, monkeypatch: pytes
     again = reel.build(1, 1, 16, 1)
     assert os.stat(told).st_mtime_ns == stamp and len(list(tmp_path.rglob("*"))) == 2
     solid = solids.sample_solid(random.Random("train solid 0"), solids.KINDS[0])
-    assert np.array_equal(again.turntables[0][1][1], solids.render(solid, 30, 16, 16))
-    said, steps, pictures = made.walks[0]
-    assert len(pictures) == len(steps) + 1 and set(steps) <= set(alley.STEPS) and set(said) == {"en", "zh"}
+    kind, views = again.turntables[0]
+    assert kind == solids.KINDS[0] and np.array_equal(views[1], solids.undyed(solid, 30, 16, 16))
+    mood, steps, pictures = made.walks[0]
+    assert len(pictures) == len(steps) + 1 and set(steps) <= set(alley.STEPS) and mood in alley.MOODS
 
 
 def test_operations_of_a_mixed_step_count_every_block(pieces: Pieces) -> None:

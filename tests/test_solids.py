@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -66,6 +67,19 @@ def test_points_that_are_met_lie_on_the_body(x: float, y: float, radius: float, 
             assert (np.isclose(across, radius, atol=1e-6) | np.isclose(np.abs(at[:, 0]), length / 2, atol=1e-6)).all()
         facing = (hits.normal * ray).sum(-1)[np.isfinite(hits.far)]
         assert (facing < 1e-9).all(), "outer sides face the viewer"
+
+
+@pytest.mark.parametrize("kind", solids.KINDS)
+def test_a_solid_without_colours_is_dyed_to_what_is_drawn_at_once(kind: str) -> None:
+    solid = solids.sample_solid(random.Random(f"dyed {kind}"), kind)
+    parts = solids.undyed(solid, 60, 40, 48)
+    for background in (None, "#f3ead3"):
+        mine = solids.dyed(parts, solid.colour, solid.second, background).astype(int)
+        exact = solids.render(replace(solid, background=background), 60, 40, 48).astype(int)
+        off = np.abs(mine - exact) * (exact[..., 3:] > 0)
+        assert mine.shape == exact.shape and off.mean() < 0.2 and off[exact[..., 3] == 255].max() <= 12
+    one, two = (solids.dyed(parts, colour, "#ffffff", "#ffffff").astype(int) for colour in ("#e02424", "#2563eb"))
+    assert (one != two).any(-1).sum() == (parts[..., 4] > 0).sum() > 20
 
 
 @pytest.mark.parametrize("kind", solids.KINDS)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sayso.engines import header
-from sayso.engines.pocket import PocketEngine
+from sayso.engines.pocket import PAINTING, WALKING, PocketEngine
 from sayso.engines.talk import OPTIONS, Talk, look_of, understood
 from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.models import tokens
@@ -20,6 +20,7 @@ from sayso.training.corpus import texts
 from sayso.training.tasks import relook_words
 from sayso.types import Ability, Ask, Drew, Message, Picture, Preview, Said, Step, Thought
 from sayso.world import alley, art, looks, masks, shorthand, solids
+from sayso.world import motion as moving
 from tests.pocket_kit import ALL, ask, drawn, made, picture, says
 
 PLAN = "canvas 64x64 solid #f7d020\nfox flat 10 10 60 60"
@@ -64,6 +65,13 @@ def test_only_the_last_pictures_stand_before() -> None:
     messages = [m for k in range(5) for m in (says(f"turn {k}"), says(picture(seed=k), role="assistant"))]
     talk = meant(*messages, says("now a hat"))
     assert [said for said, _ in talk.pairs] == ["turn 2", "turn 3", "turn 4"]
+
+
+@pytest.mark.parametrize(
+    ("given", "prompt"), [('"a red fox"', "a red fox"), ("“一只狐狸”", "一只狐狸"), ("'a' and 'b'", "'a' and 'b'"), ('"', '"')]
+)
+def test_quotation_marks_around_a_whole_prompt_make_it_no_lettering(given: str, prompt: str) -> None:
+    assert meant(says(given)).prompt == prompt
 
 
 @pytest.mark.parametrize(
@@ -166,21 +174,94 @@ def test_pictures_that_are_too_long_or_too_large_are_refused(engine: PocketEngin
             engine.respond(ask(says(Picture(np.zeros((height, width, 4), np.uint8)), "make it blue")))
 
 
-def test_words_and_pictures_before_change_what_is_drawn(pieces: Pieces) -> None:
-    """Views and walks go on from the words and pictures before; pictures from words alone are drawn after these."""
-    engine = made(pieces, plans=False)
+CAR = "a toy car, red and blue, 3d model"
+TURN = "turn it 30 degrees to the left"
+
+
+def test_poses_and_steps_are_drawn_after_the_picture_before(engine: PocketEngine) -> None:
     one, two = picture(seed=1), picture(seed=2)
     talks = [
-        (says("turn it by 30°"),),
-        (says(one, "turn it by 30°"),),
-        (says(two, "turn it by 30°"),),
-        (says(one, "turn it by 60°"),),
-        (says(one, two, "turn it by 30°"),),
-        (says("a cat"), says(one, role="assistant"), says("turn it by 30°")),
+        (says(CAR),),
+        (says("an alley at night"),),
+        (says(CAR), says(one, role="assistant"), says(TURN)),
+        (says(CAR), says(two, role="assistant"), says(TURN)),
+        (says(CAR), says(one, role="assistant"), says("turn it around")),
+        (says(CAR), says(one, role="assistant"), says("turn it around"), says(two, role="assistant"), says(TURN)),
+        (says(one, "turn left"),),
+        (says(two, "turn left"),),
     ]
-    outs = [drawn(engine, ask(*talk, width=128, height=128)).tobytes() for talk in talks]
-    assert len(set(outs)) == len(outs)
-    assert drawn(engine, ask(*talks[1], width=128, height=128)).tobytes() == outs[1]
+    outs = [e for talk in talks for e in engine.respond(ask(*talk)) if isinstance(e, Drew)]
+    assert len({e.picture.pixels.tobytes() for e in outs}) == len(talks)
+    begun, night = "solid car #e02424 #2563eb on #ffffff turned 0", "alley night"
+    told = [str(e.picture.origin["motion"]) for e in outs]
+    assert told[:2] == [begun, night] and told[6:] == ["step left", "step left"]
+    assert [t.split()[-1] for t in told[2:6]] == ["330", "330", "180", "150"]
+    assert all(t.startswith("solid car #e02424 #2563eb on ") for t in told[2:6])
+    steps = [{e.total for e in engine.respond(Ask((says(words),))) if isinstance(e, Step)} for words in (CAR, "an alley at night")]
+    assert steps == [{PAINTING}, {WALKING}] and Thought(begun) in list(engine.respond(ask(says(CAR), think=True)))
+
+
+def posed(*messages: Message) -> str:
+    motion = meant(*messages).motion
+    return "" if motion is None else moving.write(motion)
+
+
+def test_what_is_turned_is_known_from_the_words_or_from_the_picture() -> None:
+    clear = Picture(np.zeros((64, 64, 4), np.uint8))
+    begun = (says(CAR), says(clear, role="assistant"))
+    assert posed(*begun, says(TURN)) == "solid car #e02424 #2563eb on nothing turned 330", "the ground is what is seen at the rim"
+    yellow = Picture(np.full((64, 64, 4), (247, 208, 32, 255), np.uint8))
+    turned = (*begun, says("turn it around"), says(yellow, role="assistant"))
+    assert posed(*turned, says(TURN)) == "solid car #e02424 #2563eb on #f7d020 turned 150"
+    again = Picture(yellow.pixels.copy())
+    assert posed(*turned, says(again, TURN)) == posed(*turned, says(TURN)), "brought along once more"
+    known = Picture(yellow.pixels, {"motion": "solid dog #111111 #222222 on nothing turned 90"})
+    assert posed(says(known, TURN)) == "solid dog #111111 #222222 on nothing turned 60", "it says of itself what it shows"
+    assert posed(*turned, says("a toy robot, pink, 3d model")).startswith("solid robot ") and not meant(*turned, says(CAR)).pairs
+    (pair,) = meant(*turned, says(TURN)).pairs
+    assert pair[1] is yellow
+
+
+ELSEWHERE = [(), (says("make it blue"), says(picture(seed=4), role="assistant")), (says(picture(seed=5), "turn left"),)]
+
+
+@pytest.mark.parametrize("before", ELSEWHERE)
+def test_what_nobody_told_of_is_not_turned(before: tuple[Message, ...]) -> None:
+    strange = Picture(picture(seed=3).pixels, {"motion": "solid cube"})
+    later = (says(CAR), says(picture(seed=1), role="assistant"), *before, says(picture(), TURN))
+    for messages in ((says(picture(), TURN),), (says(strange, TURN),), later):
+        with pytest.raises(CannotDo, match="begin with such as"):
+            meant(*messages)
+
+
+def test_a_planned_picture_is_edited_and_not_turned(pieces: Pieces) -> None:
+    flat = Picture(picture().pixels, {"plan": PLAN})
+    assert meant(says(flat, TURN)).motion is None
+    assert meant(says(picture(), TURN), abilities=ALL - {Ability.VIEWS}).motion is None
+    assert meant(says(picture(), "turn left"), abilities=ALL - {Ability.WALK}).motion is None
+    assert meant(says(CAR), options={"plan": PLAN}).motion is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (ask(says(CAR), style="flat"), "leave the style out"),
+        (ask(says(CAR), says(picture(), role="assistant"), says(TURN), background="#ffffff"), "leave the background out"),
+        (ask(says(CAR), guidance=2.0), "without guidance"),
+        (ask(says(CAR), width=640, height=384), "512x512"),
+        (ask(says(CAR), says(picture(200, 120), role="assistant"), says(TURN)), "cut the picture to a square"),
+        (ask(says(picture(), "turn it 40 degrees")), "30° or 60°"),
+    ],
+)
+def test_what_does_not_go_with_a_turntable_is_refused(engine: PocketEngine, asked: Ask, words: str) -> None:
+    with pytest.raises((BadInput, CannotDo), match=words):
+        engine.respond(asked)
+
+
+def test_the_background_of_a_new_solid_can_be_asked_for(engine: PocketEngine) -> None:
+    for given, said in (("transparent", "nothing"), ("#12ab34", "#12ab34"), ("yellow", "#f7d020")):
+        (made,) = [e for e in engine.respond(ask(says(CAR), background=given)) if isinstance(e, Drew)]
+        assert f" on {said} " in str(made.picture.origin["motion"])
 
 
 def test_several_pictures_of_one_edit_differ_by_seed(engine: PocketEngine) -> None:
@@ -270,12 +351,14 @@ def test_a_look_that_was_not_trained_is_refused_in_a_plan_too(pieces: Pieces) ->
         plain.respond(ask(says("a fox"), options={"plan": PLAN.replace("#f7d020", "#f7d020 look watercolour")}))
 
 
-def test_an_empty_plan_draws_from_the_words_alone(engine: PocketEngine) -> None:
+def test_an_empty_plan_draws_from_the_words_alone(engine: PocketEngine, pieces: Pieces) -> None:
     fox, dog = (list(engine.respond(ask(says(said), options={"plan": ""}, width=128, height=128))) for said in ("a fox", "a dog"))
     for events in (fox, dog):
         assert isinstance(events[-1], Drew) and "plan" not in events[-1].picture.origin
         assert not any(isinstance(e, Said) and "no plan" in e.text for e in events)
     assert not np.array_equal(fox[-1].picture.pixels, dog[-1].picture.pixels)  # type: ignore[union-attr]
+    with pytest.raises(CannotDo, match="only after plans"):
+        made(pieces, captions=False).respond(ask(says("a fox"), options={"plan": "none"}))
     usual = [e.total for e in engine.respond(Ask((says("a fox"),), options={"plan": ""})) if isinstance(e, Step)]
     assert set(usual) == {16}, "without a plan it takes the steps of drawing from words"
     assert engine.batch_key(ask(says("a"), options={"plan": ""})) != engine.batch_key(ask(says("a")))
@@ -287,8 +370,7 @@ def test_guidance_is_refused_where_a_plan_is_painted(engine: PocketEngine) -> No
         with pytest.raises(CannotDo, match="without guidance"):
             engine.respond(asked)
     assert engine.batch_key(ask(says("a fox"), guidance=1.0)) == engine.batch_key(ask(says("a fox")))
-    for asked in (ask(says("a fox"), guidance=2.0, options={"plan": ""}), ask(says(picture(), "turn it by 30°"), guidance=2.0)):
-        assert any(isinstance(e, Drew) for e in engine.respond(asked))
+    assert any(isinstance(e, Drew) for e in engine.respond(ask(says("a fox"), guidance=2.0, options={"plan": ""})))
 
 
 def test_marks_in_a_persons_words_are_dropped(engine: PocketEngine) -> None:

@@ -30,6 +30,9 @@ def pieces() -> Pieces:
     ("文字“Hi There”，Flat Style", "文字“Hi There”，flat style"),
     ("「OK」 And ‘No’", "「OK」 and ‘No’"),
     ('an open "QUOTE', 'an open "quote'),
+    ("The Words 'FINGER Hike' In A Font", "the words 'FINGER Hike' in a font"),
+    ("The Cat's Hat Isn't Don's", "the cat's hat isn't don's"),
+    ("写着《Go》 And «On»", "写着《Go》 and «On»"),
     ("CAFE\u0301", "caf\u00e9"),
     ("canvas 256x256\n  A Fox\n", "canvas 256x256\na fox"),
     ("", ""),
@@ -50,6 +53,16 @@ def test_every_text_comes_back_folded(pieces: Pieces, text: str) -> None:
     assert ids[0] == pieces.begin and ids[-1] == pieces.end
     assert all(0 <= i < pieces.size for i in ids)
     assert pieces.decode(ids) == fold(text)
+
+
+@pytest.mark.parametrize("quotes", ['""', "“”", "「」", "‘’", "''", "《》", "«»"])
+@given(words=st.text(alphabet="abcFOX狐狸 7!", min_size=1, max_size=12).map(str.strip).filter(bool))
+def test_lettering_is_spelt_character_by_character(pieces: Pieces, quotes: str, words: str) -> None:
+    """So that the word in a prompt and the word in a plan are the same pieces, whatever stands around them."""
+    words = " ".join(words.split())
+    spelt = [i for c in words for i in pieces.encode(c if c.islower() or not c.isascii() else f'"{c}"')[1:-1] if pieces.decode([i]) != '"']
+    ids = pieces.encode(f"a sign {quotes[0]}{words}{quotes[1]} in red")
+    assert any(ids[k : k + len(spelt)] == spelt for k in range(len(ids)))
 
 
 @given(st.text(alphabet='"“”「」‘’ aB狐'))

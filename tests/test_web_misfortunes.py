@@ -141,6 +141,24 @@ def test_without_a_connection_words_are_kept_and_sent_once(visit: Visit, server:
     forgive(visit)
 
 
+def test_the_canvas_takes_nothing_while_the_next_picture_loads(visit: Visit, server: Server) -> None:
+    """What was set then would be lost, or meant the picture before."""
+    first, second = server.draw("a jug", seed=2), server.draw("a bowl", seed=3)
+    held: list[Any] = []
+    visit.page.route(f"**/pictures/{second['id']}", lambda route: held.append(route))
+    visit.open(f"canvas/{first['id']}", ".surface canvas")
+    tab = visit.page.get_by_role("tab", name="Recolour")
+    expect(tab).to_be_visible()
+    visit.page.evaluate("id => { location.hash = `#/canvas/${id}`; }", second["id"])
+    expect(visit.page.locator(".table-panel")).to_have_js_property("inert", True)
+    with pytest.raises(playwright.TimeoutError):
+        tab.click(timeout=400)
+    held.pop().continue_()
+    expect(visit.page.locator(".table-panel")).to_have_js_property("inert", False)
+    tab.click()
+    expect(visit.page.get_by_role("textbox", name="becomes").first).to_be_visible()
+
+
 def test_an_answer_that_got_lost_is_not_drawn_twice(visit: Visit, server: Server) -> None:
     visit.open()
     lost = []

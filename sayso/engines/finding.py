@@ -18,7 +18,6 @@ from sayso.engines.inks import tint_of
 from sayso.engines.votes import Found, Look, Votes, closely, groups, kinds, split
 from sayso.world.grounds import FIRST_FONT, MANNERS, Known
 from sayso.world.layout import frame
-from sayso.world.plan import MAX_LETTERING
 from sayso.world.scene import MAX_ITEMS, Item, Scene, Style
 
 SAME = 0.35  # of a thing's side: votes for its centre that lie nearer to each other are for one thing
@@ -68,5 +67,5 @@ def found(picture: np.ndarray, whole: Votes, said: np.ndarray, known: Known, wid
     whole, and of what lies behind (`Named.behind`)."""
     votes = closely(picture, whole, look)
     things = items(votes, known, width, height)[:MAX_ITEMS]
-    lettered = lines.letterings(picture, votes, known, width, height, look)[:MAX_LETTERING]
+    lettered = lines.letterings(picture, votes, known, width, height, look)
     return Scene(width, height, behind.background(picture, votes, said), tuple(things), tuple(lettered))

@@ -8,18 +8,25 @@ import torch
 
 from sayso.models.grounding import Ground, GroundSpec
 from sayso.types import Plan
-from sayso.world import grounds
+from sayso.world import grounds, motion
 from sayso.world.grounds import Grounds, Known
+from sayso.world.motion import Motion
 
 
 def spec_of(known: Known) -> GroundSpec:
     """The shape of a model that is told of these things."""
-    return GroundSpec(known.count, len(grounds.MANNERS), grounds.MEASURES, grounds.BEHIND, grounds.COLOURS.stop)
+    measures = grounds.MEASURES, grounds.BEHIND, grounds.COLOURS.stop, grounds.INK**2, motion.MEASURES
+    return GroundSpec(known.count, motion.POSES, len(grounds.MANNERS), *measures)
 
 
 def ground_of(made: Grounds) -> Ground:
     """The arrays as tensors on the CPU."""
-    return Ground(*(torch.from_numpy(x) for x in (made.what, made.manner, made.measures, made.behind)))
+    return Ground(*(torch.from_numpy(x) for x in (made.what, made.manner, made.measures, made.behind, made.ink)))
+
+
+def of_poses(poses: Sequence[Motion], known: Known, rows: int, columns: int, device: torch.device) -> Ground:
+    """What solids in their poses say of rows × columns patches."""
+    return ground_of(grounds.posed(poses, known, rows, columns)).to(device)
 
 
 def of_plans(plans: Sequence[Plan], known: Known, rows: int, columns: int, device: torch.device) -> Ground:

@@ -22,16 +22,6 @@ def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.array(image.convert("RGBA"))
 
 
-def within(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The picture as large as it fits into a size with its own aspect, transparent around it."""
-    scale = min(width / pixels.shape[1], height / pixels.shape[0])
-    w, h = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-    out = np.zeros((height, width, 4), np.uint8)
-    x, y = (width - w) // 2, (height - h) // 2
-    out[y : y + h, x : x + w] = resized(pixels, w, h)
-    return out
-
-
 def masked(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """uint8 [H, W, 4]: `after` where the mask (bool [H, W]) is True, outside it `before` to the last bit."""
     assert before.shape == after.shape and mask.shape == before.shape[:2]

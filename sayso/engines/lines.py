@@ -15,11 +15,13 @@ from sayso.engines.votes import ALIKE, Found, Look, Votes, cut, groups, joined, 
 from sayso.world import fonts
 from sayso.world.grounds import FIRST_FONT, Known
 from sayso.world.layout import frame
+from sayso.world.plan import MAX_LETTERING
 from sayso.world.scene import Lettering
 from sayso.world.sheets import CLOSE
 
 WINDOW = 1 / (sum(CLOSE) / 2)  # side of a close-up, in em of the line
 STEP = 0.4  # of a close-up's side, from one to the next along a line
+WINDOWS = 24  # close-ups of a line at most, for some thirty characters: a picture full of type would take minutes
 INKED = 0.15  # share of the pixels around a line that are surely its ink
 SPACE = 0.13  # em between two characters beyond their widths from which on a space lies there
 
@@ -27,7 +29,7 @@ SPACE = 0.13  # em between two characters beyond their widths from which on a sp
 def letterings(picture: np.ndarray, votes: Votes, known: Known, width: int, height: int, look: Look) -> list[Lettering]:
     """The lines of a picture (uint8 [H, W, 4]), from the top down: where the votes show characters it is looked at closely, twice."""
     out = []
-    for line in _lines(_characters(votes, known)):
+    for line in _foremost(_lines(_characters(votes, known))):
         for _ in range(2):
             windows = _windows(line)
             seen = look([cut(picture, x, y, side) for x, y, side in windows])
@@ -39,6 +41,12 @@ def letterings(picture: np.ndarray, votes: Votes, known: Known, width: int, heig
         if line:
             out.append(_lettering(line, known, width, height, _ink(picture, line)))
     return out
+
+
+def _foremost(lines: list[list[Found]]) -> list[list[Found]]:
+    """As many lines as a plan can have, those with the most votes, in their order."""
+    least = sorted((sum(len(one.votes.x) for one in line) for line in lines), reverse=True)[:MAX_LETTERING]
+    return [line for line in lines if sum(len(one.votes.x) for one in line) >= least[-1]][:MAX_LETTERING]
 
 
 def _characters(votes: Votes, known: Known) -> list[Found]:
@@ -83,7 +91,7 @@ def _windows(line: Sequence[Found]) -> list[tuple[float, float, float]]:
     """Close-ups (x, y, side) along a line."""
     em, y = (float(np.median([getattr(one, name) for one in line])) for name in ("side", "y"))
     first, last, side = line[0].x - em / 4, line[-1].x + em / 4, em * WINDOW
-    count = 1 + math.ceil(max(0.0, last - first - 0.2 * side) / (STEP * side))
+    count = min(WINDOWS, 1 + math.ceil(max(0.0, last - first - 0.2 * side) / (STEP * side)))
     middle = (first + last) / 2
     return [(middle + (k - (count - 1) / 2) * STEP * side, y, side) for k in range(count)]
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sayso.engines import checkpoint, context, editing, header, keeping, layers
-from sayso.engines.context import Row
+from sayso.engines import checkpoint, context, editing, header, layers
+from sayso.engines.context import Context, Row
 from sayso.engines.editing import Edit
-from sayso.engines.ground import of_plans, spec_of
+from sayso.engines.ground import of_plans, of_poses, spec_of
 from sayso.engines.keeping import resized
 from sayso.engines.layers import Layers
 from sayso.engines.mind import Mind
@@ -32,7 +32,9 @@ from sayso.models.unified import UnifiedModel, patch_coordinates
 from sayso.models.upscale import Upscaler, UpscaleSpec, enlarge_plainly
 from sayso.types import Ask, Drew, Event, Picture, Plan, Preview, Said, Step, Thought
 from sayso.world import art, lexicon, masks, plan
+from sayso.world import motion as moving
 from sayso.world.grounds import Known
+from sayso.world.motion import Motion
 
 STEPS, GUIDANCE = 16, 3.0  # of pictures drawn from words alone
 BATCH = 8  # pictures drawn together
@@ -41,6 +43,7 @@ OBLONG = ((1, 1), (9, 7), (7, 9), (5, 3), (3, 5))  # width : height of the canva
 STRETCH = 0.04  # how far an asked aspect may lie from one of these; the picture is stretched by that much
 FARTHEST = 0.35  # the same for a picture that is edited: it is squeezed for the model and stretched back
 RIM = 2  # pixels of the model around what is kept of a sheet, which the finisher sees beside it
+WALKING = 16  # steps of a picture of a walk, which leaves much open
 PAINTING = 1  # steps that a picture takes whose plan says all: what is to be painted is not in doubt, and more steps only add errors
 
 
@@ -66,7 +69,7 @@ class Order:
     @property
     def plain(self) -> bool:
         """Whether words or a plan alone lead to the picture, so that it can be drawn together with others."""
-        return self.talk.wants == "picture" and not self.talk.pairs
+        return self.talk.wants == "picture" and not self.talk.pairs and self.talk.motion is None
 
     @property
     def key(self) -> Hashable | None:
@@ -74,7 +77,8 @@ class Order:
 
 
 class PocketEngine:
-    """See the module's docstring. `concepts`: slugs that the model was trained on; `sha`: hash of its weights."""
+    """See the module's docstring. `concepts`: slugs that the model was trained on; `captions`: whether it draws from words alone too;
+    `sha`: hash of its weights."""
 
     name = "pocket"
 
@@ -91,6 +95,7 @@ class PocketEngine:
         self.seeing = None if self.known is None else Seeing(model, self.known, self.canvas, dtype)
         usual = {"steps": STEPS, "guidance": GUIDANCE} if self.mind is None else {"steps": PAINTING, "guidance": 1.0}
         self.sampling: dict[str, float] = {**usual, **facts.get("sampling", {})}  # type: ignore[dict-item]
+        self.captions = bool(facts.get("captions", True))
         self.sha = str(facts["sha256"])
         self.factor = max(1, SIDE // self.canvas.side)
         if finisher is not None and finisher.spec.factor != self.factor:
@@ -106,9 +111,7 @@ class PocketEngine:
             return self._answered(order.talk, order.canvas)
         if order.plain:
             return (event for _, event in self._together([order]))
-        if self.mind is not None and not order.talk.moves:
-            return self._edited(order)
-        return self._followed(ask, order.talk, order.canvas, order.how)
+        return self._edited(order) if order.talk.motion is None else self._moved(order)
 
     def batch_key(self, ask: Ask) -> Hashable | None:
         """Asks that need no picture go together, with one canvas, number of steps and guidance. Raises as `respond`."""
@@ -125,13 +128,19 @@ class PocketEngine:
         """What is to be done; raises CannotDo or BadInput."""
         talk = understood(ask, self.abilities, self.looks)
         canvas = self._canvas(ask, talk)
-        usual = {"steps": STEPS, "guidance": GUIDANCE} if talk.plan == "" or talk.moves else self.sampling
+        if talk.plan == "" and not self.captions:
+            raise CannotDo("these weights draw only after plans; leave the plan out to have one made, or give your own")
+        usual = {"steps": STEPS, "guidance": GUIDANCE} if talk.plan == "" else self.sampling
+        if talk.motion is not None:
+            usual = {"steps": WALKING if talk.motion.walks else PAINTING, "guidance": 1.0}
         steps = int(usual["steps"]) if ask.steps is None else ask.steps
         how = Sampling(steps, float(usual["guidance"]) if ask.guidance is None else ask.guidance)
         if how.guidance < 0 or how.steps < 1:
             raise BadInput(f"{how.steps} steps with guidance {how.guidance} cannot be drawn; take at least 1 step and guidance 0 or more")
-        if self.mind is not None and talk.plan != "" and not talk.moves and how.guidance != 1:
-            raise CannotDo(f"a plan is painted without guidance and {how.guidance:g} was asked for; leave the guidance out")
+        if self.mind is not None and talk.plan != "" and how.guidance != 1:
+            raise CannotDo(f"this model draws without guidance and {how.guidance:g} was asked for; leave the guidance out")
+        if talk.motion is not None and canvas.rows != canvas.columns:
+            raise BadInput("turntables and walks are square; " + ("cut the picture to a square" if talk.pairs else "ask for 512x512"))
         return Order(ask, talk, canvas, how)
 
     # --- words ---------------------------------------------------------------------------------------------------------
@@ -162,27 +171,13 @@ class PocketEngine:
 
     # --- context ---------------------------------------------------------------------------------------------------------
 
-    def _words(self, text: str, limit: int | None = None) -> list[int]:
-        return self.pieces.encode(text, limit or self.text_limit)
-
     def _coordinates(self, canvas: Canvas) -> torch.Tensor:
         return patch_coordinates(canvas.rows, canvas.columns).to(self.model.embed.weight.device)
 
-    def _small(self, picture: Picture, canvas: Canvas, squeeze: bool) -> np.ndarray:
-        """The picture in the model's own pixels; squeezed to the canvas, or whole with transparent margins."""
-        width, height = canvas.columns * self.canvas.patch, canvas.rows * self.canvas.patch
-        return (resized if squeeze else keeping.within)(picture.pixels, width, height)
-
-    def _patches(self, pixels: np.ndarray) -> torch.Tensor:
+    def _patches(self, picture: Picture, canvas: Canvas) -> torch.Tensor:
+        """The picture in the model's own pixels."""
+        pixels = resized(picture.pixels, canvas.columns * self.canvas.patch, canvas.rows * self.canvas.patch)
         return patchify(encode(pixels[None]), self.canvas.patch)[0]
-
-    def _row(self, pairs: tuple[tuple[str, Picture], ...], canvas: Canvas) -> Row:
-        """Pairs as blocks."""
-        row: Row = []
-        for k, (said, picture) in enumerate(pairs):
-            squeeze = k == len(pairs) - 1 or picture.width * canvas.height == picture.height * canvas.width
-            row += [self._words(said), self._patches(self._small(picture, canvas, squeeze))]
-        return row
 
     # --- pictures from words or plans ------------------------------------------------------------------------------------
 
@@ -328,24 +323,36 @@ class PocketEngine:
                 best = edit
         return best
 
-    def _followed(self, ask: Ask, talk: Talk, canvas: Canvas, how: Sampling) -> Iterator[Event]:
-        """The next picture of a turntable or a walk: drawn after the pictures and words before it."""
-        told: Row = self._row(talk.pairs, canvas)
-        told.append(self._words(talk.prompt))
-        untold: Row = [self._words("") if isinstance(block, list) else block for block in told]
-        rows = [told, untold][: 1 + (how.guidance != 1)]
-        before = context.read(self.model, self.pieces, rows, self._coordinates(canvas), self.dtype)
+    def _moved(self, order: Order) -> Iterator[Event]:
+        """A picture of a turntable or a walk: it is shown the picture before, if it goes on from one."""
+        ask, talk, canvas, how = order.ask, order.talk, order.canvas, order.how
+        assert talk.motion is not None
+        for remark in self._remarks(talk):
+            yield Said(remark)
+        row: Row = [self._patches(picture, canvas) for _, picture in talk.pairs]
+        before = context.read(self.model, self.pieces, [row], self._coordinates(canvas), self.dtype)
         for i in range(ask.count):
             seed = (ask.seed + i) % 2**63
-            last = None
-            states = draw_after(self.model, before, [seed], canvas.rows, canvas.columns, self.canvas.patch, how, self.dtype)
-            for step, last in enumerate(states, 1):
+            motion, last = moving.settled(talk.motion, seed), None
+            if talk.think and i == 0:
+                yield Thought(moving.write(motion))
+            for step, last in enumerate(self._steps(motion, before, seed, canvas, how), 1):
                 yield Step(i * how.steps + step, ask.count * how.steps)
                 if step < how.steps and step * 4 % how.steps < 4:
                     yield Preview(i, Picture(resized(decode(last)[0], canvas.width, canvas.height)))
             assert last is not None
             pixels = self._finished(layers.whole(self._empty(canvas)), list(last), ask, canvas)
-            yield Drew(i, Picture(pixels, self._origin(seed, how, None)), seed)
+            yield Drew(i, Picture(pixels, {**self._origin(seed, how, None), "motion": moving.write(motion)}), seed)
+
+    def _steps(self, motion: Motion, before: Context, seed: int, canvas: Canvas, how: Sampling) -> Iterator[torch.Tensor]:
+        """The picture [1, 4, h, w] after each step: a pose is painted, a step of a walk is drawn from noise."""
+        device, shape = self.model.embed.weight.device, (canvas.rows, canvas.columns)
+        if motion.walks:
+            told = torch.from_numpy(moving.measures(motion))[None].to(device)
+            return draw_after(self.model, before, [seed], *shape, self.canvas.patch, how, self.dtype, told)
+        assert self.known is not None
+        ground = of_poses([motion], self.known, *shape, device)
+        return paint(self.model, ground, [seed], *shape, self.canvas.patch, how.steps, self.dtype, before)
 
     def _finished(self, parts: Layers, sheets: list[torch.Tensor], ask: Ask, canvas: Canvas) -> np.ndarray:
         """The sheets of a picture, each [4, h, w] in −1..1, finished and laid together: uint8 [H, W, 4]."""

@@ -80,15 +80,19 @@ def draw_after(
     patch: int,
     how: Sampling,
     dtype: torch.dtype,
+    motion: Tensor | None = None,
 ) -> Iterator[Tensor]:
-    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1."""
+    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1.
+
+    `motion` [B, M]: which steps of walks they are; there is no guidance then.
+    """
     guided = how.guidance != 1
     device = model.embed.weight.device
     where = patch_coordinates(rows, columns).to(device)
     z = noise_of(seeds, rows * columns, model.spec.patch_channels, device)
     B = len(z)
     cache, start = context.cache, context.start
-    assert len(start) == B * (1 + guided)
+    assert len(start) == B * (1 + guided) and (motion is None or not guided)
     alone = context.pick(torch.arange(B, device=device)).cache if guided else cache
     times = flow.time_grid(how.steps, how.shift)
     strides = dict(zip(times[:-1].tolist(), (times[:-1] - times[1:]).tolist(), strict=True))
@@ -96,7 +100,7 @@ def draw_after(
     def velocity(z: Tensor, t: Tensor) -> Tensor:
         stride = torch.full_like(t, strides[float(t[0])]) if model.stride is not None else None
         if not guided or not how.interval[0] < float(t[0]) <= how.interval[1]:
-            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride)
+            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride, motion)
         else:
             twice = None if stride is None else torch.cat((stride, stride))
             both = _velocity(model, torch.cat((z, z)), torch.cat((t, t)), where, start, cache, dtype, twice)
@@ -117,26 +121,37 @@ def _velocity(
     cache: Cache | None,
     dtype: torch.dtype,
     stride: Tensor | None,
+    motion: Tensor | None = None,
 ) -> Tensor:
-    out = model.predict(z.to(dtype), t, where, start, cache, stride).float()
+    out = model.predict(z.to(dtype), t, where, start, cache, stride, None, motion).float()
     return flow.velocity_of_data(out, z, t) if model.predicts_data else out
 
 
 @torch.no_grad()
 def paint(
-    model: UnifiedModel, ground: Ground, seeds: list[int], rows: int, columns: int, patch: int, steps: int, dtype: torch.dtype
+    model: UnifiedModel,
+    ground: Ground,
+    seeds: list[int],
+    rows: int,
+    columns: int,
+    patch: int,
+    steps: int,
+    dtype: torch.dtype,
+    context: Context | None = None,
 ) -> Iterator[Tensor]:
-    """Plans painted: yields the pictures after each step, float32 [B, 4, H, W] premultiplied in −1..1.
+    """Plans and poses painted, after a context of B sequences or none: yields the pictures after each step, float32 [B, 4, H, W]
+    premultiplied in −1..1.
 
     A plan leaves little open, so that x̂ from noise alone is already the picture, and going on from it only adds errors (docs/LOG.md).
     Each step is such an x̂ from fresh noise, and the picture is the mean of those so far.
     """
     device = model.embed.weight.device
     where, B = patch_coordinates(rows, columns).to(device), len(seeds)
-    start, now = torch.zeros(B, device=device), torch.ones(B, device=device)
+    start, now = torch.zeros(B, device=device) if context is None else context.start, torch.ones(B, device=device)
+    cache = None if context is None else context.cache
     total = torch.zeros(B, rows * columns, model.spec.patch_channels, device=device)
     for step in range(steps):
         z = noise_of([(seed + 7919 * step) % 2**63 for seed in seeds], rows * columns, model.spec.patch_channels, device)
-        out = model.predict(z.to(dtype), now, where, start, None, None, ground).float()
+        out = model.predict(z.to(dtype), now, where, start, cache, None, ground).float()
         total += out if model.predicts_data else flow.data_of_velocity(out, z, now)
         yield unpatchify(total / (step + 1), patch, rows, columns)

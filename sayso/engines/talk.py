@@ -6,9 +6,10 @@ brought along. Words that led to no picture, such as questions that were answere
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,16 +17,16 @@ import numpy as np
 from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.types import Ability, Ask, Picture, Text
 from sayso.world import alley, colours, looks, plan, shorthand, solids, wording
+from sayso.world import motion as motions
+from sayso.world.motion import Motion
 from sayso.world.scene import STYLES
 
-WINDOW = 3  # pictures that the model was trained to see before the one it draws
+WINDOW = 3  # pictures that the model was trained to combine
 OPTIONS = ("layers", "plan")
 _QUESTION = re.compile(
     r"[?？]\s*$|[吗呢]\s*[。.]?$|^(what|how many|who|where|which|is|are|does|do|can you see|count|read|name|describe|list)\b", re.IGNORECASE
 )
 _COMPARES = re.compile(r"\b(both|two|same|different|changed|which picture)\b|两|第[一二]|哪张|变化|不同|一样", re.IGNORECASE)
-_TURNS = re.compile(r"\b(turn|rotate|spin)\b.*(°|\bdegrees?\b)|转\s*\d+\s*度", re.IGNORECASE)
-_STEPS = re.compile(r"\b(step|walk|go|move|turn|look)\b.*\b(forward|ahead|on|left|right)\b|[往向].*[走转]|前进|左转|右转", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,8 @@ class Talk:
     """`pairs`: at most WINDOW, the last one being what an edit is about. `prompt`: what is asked for now.
 
     `brought`: how many pictures came with the prompt. `wants`: a picture or words. `plan`: text of a plan to keep to, None = the
-    model's own, "" = none at all. `mask`: as in Ask. `moves`: whether the prompt turns a thing or takes a step. `layers`: whether
-    what a plan says is painted one by one.
+    model's own, "" = none at all. `mask`: as in Ask. `motion`: the pose or the step of a walk that the prompt asks for;
+    `pairs` then holds the picture it goes on from, if any. `layers`: whether what a plan says is painted one by one.
     """
 
     pairs: tuple[tuple[str, Picture], ...]
@@ -44,19 +45,23 @@ class Talk:
     think: bool
     plan: str | None
     mask: np.ndarray | None
-    moves: bool
+    motion: Motion | None
     layers: bool
 
 
 def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection[str]) -> Talk:
     """The ask in the model's terms. Raises CannotDo for what these weights lack, BadInput for what nobody could do."""
     pairs, prompt = _pairs(ask)
-    prompt = shorthand.plainly(prompt)
+    prompt = _unquoted(shorthand.plainly(prompt))
     wants = _wanted(ask, prompt, bool(pairs), abilities)
     _check(ask, pairs, wants, abilities)
     if not prompt:
         raise BadInput("the prompt is empty; say what to draw" if not pairs else "no words came with the picture; say what to do with it")
     chinese = any("\u4e00" <= c <= "\u9fff" for c in prompt)
+    moved = _motion(ask, prompt, pairs, abilities) if wants == "picture" else None
+    if moved is not None:
+        motion, before = moved
+        return Talk(before, prompt, 0, wants, ask.think, None, None, motion, False)
     if wants == "picture":
         prompt = _dressed(prompt, ask, chinese, bool(pairs), known_looks)
     if ask.mask is not None:
@@ -64,13 +69,84 @@ def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection
     if wants == "text":
         pairs = _asked_about(ask, pairs, prompt)
     brought = sum(isinstance(p, Picture) for p in ask.messages[-1].parts)
-    own, moves = _own_plan(ask, abilities, known_looks), bool(pairs) and _moves(prompt, abilities)
-    return Talk(tuple(pairs[-WINDOW:]), prompt, brought, wants, ask.think, own, ask.mask, moves, _layers(ask, abilities))
+    own = _own_plan(ask, abilities, known_looks)
+    return Talk(tuple(pairs[-WINDOW:]), prompt, brought, wants, ask.think, own, ask.mask, None, _layers(ask, abilities))
 
 
-def _moves(prompt: str, abilities: Collection[Ability]) -> bool:
-    """Whether the prompt turns a thing or takes a step, and these weights can."""
-    return (Ability.VIEWS in abilities and bool(_TURNS.search(prompt))) or (Ability.WALK in abilities and bool(_STEPS.search(prompt)))
+def _unquoted(prompt: str) -> str:
+    """The prompt, or what stands in the quotation marks that it stands in as a whole: it is no lettering then."""
+    inner = prompt.strip()
+    whole = len(inner) > 2 and (inner[0], inner[-1]) in (('"', '"'), ("“", "”"), ("「", "」"), ("'", "'"), ("‘", "’"), ("«", "»"))
+    return inner[1:-1] if whole and not set(inner[1:-1]) & {inner[0], inner[-1]} else prompt
+
+
+Pairs = tuple[tuple[str, Picture], ...]
+
+
+def _motion(ask: Ask, prompt: str, pairs: list[tuple[str, Picture]], abilities: Collection[Ability]) -> tuple[Motion, Pairs] | None:
+    """The pose or the step of a walk that the prompt asks for, where these weights can, and the picture that it goes on from. A picture
+    painted after a plan is neither.
+
+    Raises CannotDo for what does not go with it, and for a turn of what nobody has told of.
+    """
+    if not {Ability.VIEWS, Ability.WALK} & set(abilities) or ask.mask is not None or ask.options.get("plan") is not None:
+        return None
+    if ask.background:
+        prompt += _background(ask.background, chinese=False)
+    motion = motions.said(prompt, after=bool(pairs) and "plan" not in pairs[-1][1].origin)
+    if motion is None or (Ability.WALK if motion.walks else Ability.VIEWS) not in abilities:
+        return None
+    if ask.style:
+        raise CannotDo(f'solids and alleys are drawn in one way, not in the style "{ask.style}"; leave the style out')
+    if ask.background and not motion.kind:
+        raise CannotDo("only a new 3d model has a background of its own; leave the background out")
+    if motion.begins or motion.step:
+        return motion, () if motion.begins else tuple(pairs[-1:])
+    if (pose := _pose(pairs)) is None:
+        raise CannotDo("I turn only what the words before tell of; begin with such as: a toy car, red and blue, 3d model")
+    return motions.turned(pose, motion.turn), tuple(pairs[-1:])
+
+
+def _pose(pairs: list[tuple[str, Picture]]) -> Motion | None:
+    """The pose that the last picture shows, from what pictures say of themselves or the words that led to them."""
+    pose: Motion | None = None
+    before: Picture | None = None
+    for words, picture in pairs:
+        told = picture.origin.get("motion")
+        again = before is not None and not words and np.array_equal(picture.pixels, before.pixels)  # brought along once more
+        before = picture
+        if isinstance(told, str) or "plan" in picture.origin:
+            pose = _read(str(told))
+        elif not again:
+            pose = _led(words, pose)
+            pose = None if pose is None else replace(pose, background=_ground(picture.pixels))
+    return pose
+
+
+def _read(told: str) -> Motion | None:
+    """The pose of a picture's own words; None for a step, and for what another version or somebody else wrote."""
+    with contextlib.suppress(BadInput):
+        motion = motions.read(told)
+        return motion if motion.kind else None
+    return None
+
+
+def _led(words: str, pose: Motion | None) -> Motion | None:
+    """The pose that these words lead to."""
+    try:
+        motion = motions.said(words, after=pose is not None)
+    except CannotDo:  # a turn that nobody could do led nowhere
+        return None
+    if motion is None or motion.walks:
+        return None
+    return motions.settled(motion, 0) if motion.kind else None if pose is None else motions.turned(pose, motion.turn)
+
+
+def _ground(pixels: np.ndarray) -> str | None:
+    """The colour at the rim of a picture [H, W, 4] of a solid, None where it is clear."""
+    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    red, green, blue, alpha = np.median(rim, axis=0).round().astype(int)
+    return f"#{red:02x}{green:02x}{blue:02x}" if alpha > 127 else None
 
 
 def familiar(word: str, abilities: Collection[Ability], known_looks: Collection[str]) -> bool:

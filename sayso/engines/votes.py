@@ -19,6 +19,7 @@ from sayso.world.grounds import NOTHING, Known, centres
 TILE, TILES = 0.5, 0.25  # side of the squares in which a picture is seen again, and from one to the next: half of it, as in training
 RIM = 0.06  # of a part, by which a thing may reach out of it
 ALIKE = 1.6  # ratio of sides from which on votes are for different things
+MOST = 256  # things of one kind that are looked for, the surest first: noise would have thousands
 SEEN = 0.3  # share of the patches in its square that must vote for a thing
 
 Look = Callable[[Sequence[np.ndarray]], "list[Votes]"]
@@ -120,7 +121,9 @@ def groups(votes: Votes, every: Votes, reach: np.ndarray, wide: np.ndarray) -> l
     found = []
     left = np.ones(len(votes.x), bool)
     sure = 1 - votes.things[:, NOTHING]
-    while left.any():
+    for _ in range(MOST):
+        if not left.any():
+            break
         seed = int(np.argmax(np.where(left, sure * votes.things.max(1), -1)))
         x, y, side, near = votes.to_x[seed], votes.to_y[seed], votes.side[seed], left
         for _ in range(2):

@@ -34,6 +34,7 @@ from sayso.types import Ask, Drew, Engine, Event, Failed, Message, Parent, Part,
 from sayso.types import Said as Spoken
 from sayso.world import plan as plans
 
+TOLD = ("plan", "motion")  # of a picture's origin, kept so that the next turn need not read them off the pixels
 DECODED = 16  # pictures that stay decoded in memory
 SEALERS = 2  # threads that seal the pictures of one batch
 
@@ -92,13 +93,13 @@ class Pictures:
             found = library.file(tx, owner, name) if name.startswith("file-") else library.picture(tx, owner, name)
             return found.blob, found.media_type
 
-    def plan(self, owner: str, name: str) -> dict[str, object]:
-        """The plan that a picture was drawn after, as its origin; nothing where it had none."""
+    def told(self, owner: str, name: str) -> dict[str, object]:
+        """What a picture was drawn after, as its origin; nothing where that is not known."""
         if name.startswith("file-"):
             return {}
         with self.shelf.db.read() as tx:
-            found = library.picture(tx, owner, name).settings.get("plan")
-        return {} if found is None else {"plan": found}
+            settings = library.picture(tx, owner, name).settings
+        return {key: settings[key] for key in TOLD if key in settings}
 
     def data(self, owner: str, name: str) -> bytes:
         return self.shelf.blobs.get(self.blob(owner, name)[0])
@@ -109,14 +110,14 @@ class Pictures:
         with self._lock:
             if blob in self._kept:
                 self._kept.move_to_end(blob)
-                return Picture(self._kept[blob].pixels, self.plan(owner, name))
+                return Picture(self._kept[blob].pixels, self.told(owner, name))
         picture = encode.decode(self.shelf.blobs.get(blob))
         picture.pixels.flags.writeable = False
         with self._lock:
             self._kept[blob] = picture
             while len(self._kept) > DECODED:
                 self._kept.popitem(last=False)
-        return Picture(picture.pixels, self.plan(owner, name))
+        return Picture(picture.pixels, self.told(owner, name))
 
     def forget(self) -> None:
         """Nothing stays in memory; called after a deletion."""
@@ -408,11 +409,11 @@ class Render:
         last = work.left == {index}
         with self.shelf.storing(sealed.data) as (tx, (blob,)):
             row = stored(sealed, blob, picture, record, job.owner, job.pictures[index], work.direction.pictures)
-            followed = event.picture.origin.get("plan")  # so that the next turn need not read it off the pixels
             same = picture.width * event.picture.height == picture.height * event.picture.width
+            followed = {key: event.picture.origin[key] for key in TOLD if same and event.picture.origin.get(key)}
             row = replace(
                 row,
-                settings=dict(row.settings) | ({"plan": followed} if followed and same else {}),
+                settings=dict(row.settings) | followed,
                 prompt=text,
                 revised_prompt=work.direction.revised,
                 job=job.id,

@@ -110,8 +110,9 @@ class TrainConfig:
     text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
     paint_shift: float = 3.0  # time_shift of pictures painted after their plan: all that is to be learnt is near noise
     blind: float = 0.7  # share of them at pure noise: one step draws them, from the plan alone
+    half_blind: float = 0.4  # the same share of walks, which leave more open
     dense_read: float = 0.4  # weight of the lesson of the eye
-    reel: tuple[int, int] = (120, 60)  # turntables and walks drawn ahead, where those are tasks
+    reel: tuple[int, int] = (400, 300)  # turntables and walks drawn ahead, where those are tasks
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

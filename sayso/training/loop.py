@@ -89,6 +89,7 @@ class Run:
             mixed.abilities(self.config),
             mixed.trained_looks(self.config),
             characters=characters() if self.model.grounding is not None else "",
+            captions=any(name == "draw" and share > 0 for name, share in self.config.tasks),
         )
 
 
@@ -151,7 +152,8 @@ def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel
                     things = _taken(out[name], new[name][: len(new[THINGS])], rows)
                     out[name] = torch.cat((things, out[name][len(was) + 2 :]))
             out[MEASURES] = F.pad(out[MEASURES], (0, new[MEASURES].shape[1] - out[MEASURES].shape[1]))
-        out |= {name: tensor for name, tensor in new.items() if name.startswith(("grounding.", "eye.", "naming.")) and name not in out}
+        later = ("grounding.", "eye.", "naming.", "motions.")
+        out |= {name: tensor for name, tensor in new.items() if name.startswith(later) and name not in out}
     return out
 
 
@@ -244,7 +246,7 @@ def train_step(run: Run, drafts: Drafts | Mixed, atlas: Atlas, shape: tuple[int,
         total += loss.detach()
     for group in groups:
         ready = mixed.ready(group, atlas, world_of(config), config.patch, *shape, config.foreground)
-        loss, _, _ = mixed.group_loss(run.model, ready, stage, config, generator, dtype)
+        loss, _, _ = mixed.group_loss(run.model, ready, config, generator, dtype)
         (loss * len(group) / stage.batch).backward()
         total += loss.detach() * len(group) / stage.batch
     factor = rate(config, run.step, run.seen)

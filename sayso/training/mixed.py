@@ -23,14 +23,15 @@ from sayso.models.grounding import Ground
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel, patch_coordinates
 from sayso.training import stream
-from sayso.training.config import CHINESE, MIXES, NO_CAPTION, Stage, TrainConfig
+from sayso.training.config import CHINESE, MIXES, Stage, TrainConfig
 from sayso.training.named import Names, names, naming_loss
 from sayso.training.reel import needed, reel_of
 from sayso.training.stream import Drafts, Stream, grid_of
-from sayso.training.tasks import BY_NAME, DRAWN, SEEN, ZOOM, Desk, Image, Layout, Painting, Reel, Shot, Task, Words, Zoomed, fill
+from sayso.training.tasks import BY_NAME, SEEN, ZOOM, Desk, Image, Layout, Painting, Reel, Shot, Task, View, Words, Zoomed, fill
 from sayso.world import compositor, looks
 from sayso.world.atlas import Atlas
-from sayso.world.grounds import Grounds, Known, characters, grounds
+from sayso.world.grounds import Grounds, Known, characters, grounds, posed
+from sayso.world.motion import measures
 from sayso.world.sampler import WorldSpec
 from sayso.world.scene import Scene
 
@@ -48,12 +49,14 @@ class Script:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Samples of one layout: per text of it a script, per picture B of them, and the grounds of what is painted."""
+    """Samples of one layout: per text of it a script, per picture B of them, per painted picture its grounds, and per picture of a
+    walk float32 [B, M] of which step it is."""
 
     layout: Layout
     scripts: tuple[Script, ...]
     pictures: tuple[tuple[Image, ...], ...]
-    grounds: Grounds | None
+    grounds: tuple[Grounds, ...] = ()
+    motions: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scripts[0].ids if self.scripts else self.pictures[0])
@@ -79,8 +82,8 @@ def abilities(config: TrainConfig) -> list[str]:
 
 
 def thinks(config: TrainConfig) -> bool:
-    """Whether the weights of this run read, write or paint plans, and so must know the things that plans speak of."""
-    return any(share > 0 and name not in ("draw", "views", "walk") for name, share in config.tasks)
+    """Whether the weights of this run are told of more than captions: the things that plans speak of, and motions."""
+    return not plain(config)
 
 
 def trained_looks(config: TrainConfig) -> list[str]:
@@ -140,11 +143,10 @@ def _script(blocks: list[Words], lines: list[list[list[int]]], pad: int) -> Scri
 def draft_group(
     task: Task, seed: int, step: int, world: WorldSpec, pieces: Pieces, count: int, size: tuple[int, int], patch: int, reel: Reel | None
 ) -> Group:
-    """`count` samples; in one of ten pictures after words the words are dropped, for guidance."""
+    """`count` samples."""
     rng = random.Random(f"{seed}/{step}/{task.name}")
-    droppable = any(isinstance(b, Shot) and b.drawn for b in task.layout) and any(isinstance(b, Words) for b in task.layout)
     texts: list[list[list[int]]] = []
-    shots: list[list[Image | Painting]] = []
+    shots: list[list[Image | Painting | View]] = []
 
     def fits(text: str, width: int) -> bool:
         return len(pieces.encode(text)) <= width
@@ -152,19 +154,29 @@ def draft_group(
     for _ in range(count):
         desk = Desk(rng, world, size, "zh" if rng.random() < CHINESE else "en", reel)
         made = fill(task, desk, fits)
-        bare = droppable and rng.random() < NO_CAPTION
-        texts.append([pieces.encode("" if bare else c) for c in made if isinstance(c, str)])
+        texts.append([pieces.encode(c) for c in made if isinstance(c, str)])
         shots.append([c for c in made if not isinstance(c, str)])
     scripts, at = [], 0
     for blocks in texts_of(task.layout):
         if isinstance(blocks, list):
             scripts.append(_script(blocks, [lines[at : at + len(blocks)] for lines in texts], pieces.pad))
             at += len(blocks)
-    plans = [p.plan for row in shots for p in row if isinstance(p, Painting)]
-    known = Known(world.concepts, characters())
-    ground = grounds(plans, known, size[1] // patch, size[0] // patch) if plans else None
-    pictures = zip(*[[p.image if isinstance(p, Painting) else p for p in row] for row in shots], strict=True)
-    return Group(task.layout, tuple(scripts), tuple(pictures), ground)
+    pictures = [tuple(p.image if isinstance(p, Painting | View) else p for p in column) for column in zip(*shots, strict=True)]
+    told = [column for column in zip(*shots, strict=True) if isinstance(column[0], Painting | View)]
+    motions = tuple(np.stack([measures(p.motion) for p in column]) for column in told if _walks(column))
+    shape = size[1] // patch, size[0] // patch
+    ground = tuple(_grounds(column, world, shape) for column in told if not _walks(column))
+    return Group(task.layout, tuple(scripts), tuple(pictures), ground, motions)
+
+
+def _walks(column: Sequence[object]) -> bool:
+    return isinstance(column[0], View) and column[0].motion.walks
+
+
+def _grounds(column: Sequence[object], world: WorldSpec, shape: tuple[int, int]) -> Grounds:
+    """What the model is told of the plans or of the poses of pictures."""
+    known, poses = Known(world.concepts, characters()), [p.motion for p in column if isinstance(p, View)]
+    return posed(poses, known, *shape) if poses else grounds([p.plan for p in column if isinstance(p, Painting)], known, *shape)
 
 
 def draft(
@@ -206,7 +218,7 @@ def together(groups: Sequence[Group], pad: int) -> tuple[Group, ...]:
         for b, (line, mine) in enumerate(shelf):
             ids[b, : len(line)], learnt[b, : len(line)] = line, mine
         lengths = np.array([len(line) for line, _ in shelf], dtype=np.int64)
-        packed.append(Group((Words(width, learnt=True),), (Script(ids, lengths, learnt),), (), None))
+        packed.append(Group((Words(width, learnt=True),), (Script(ids, lengths, learnt),), ()))
     return (*(g for g in groups if g not in texts), *packed)
 
 
@@ -237,7 +249,7 @@ class MixedStream(Stream):
 class Ready:
     """A group on the device. `scripts`: ids int64 [B, U], lengths int64 [B], learnt bool [B, U] of each text; `patches` float32
     [B, T, C] and `weights` float32 [B, T] (mean 1) per picture; `coordinates` [T, 2] of patches in `shape` (rows, columns);
-    `names` in a picture that is only seen."""
+    `grounds` of each painted picture; `names` in a picture that is only seen; `motions` float32 [B, M] of steps of walks."""
 
     layout: Layout
     scripts: list[tuple[Tensor, Tensor, Tensor]]
@@ -245,8 +257,9 @@ class Ready:
     weights: list[Tensor]
     coordinates: Tensor
     shape: tuple[int, int]
-    ground: Ground | None
+    grounds: list[Ground]
     names: Names | None
+    motions: list[Tensor]
 
 
 def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, columns: int, foreground: float) -> Ready:
@@ -257,7 +270,7 @@ def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, c
     seen = None
     for k, pictures in enumerate(group.pictures):
         tokens, cover = _patches(pictures, atlas, patch, rows, columns)
-        if k and group.layout[-1] == DRAWN:
+        if k and group.motions:
             differs = ((tokens - patches[-1]).abs().amax(-1) > 0.06).float()
             cover = torch.maximum(cover, differs)
         weight = 1 + foreground * cover
@@ -267,8 +280,9 @@ def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, c
             seen = names(pictures, Known(world.concepts, characters()), rows, columns).to(device)
     scripts = [(torch.from_numpy(s.ids).to(device), torch.from_numpy(s.lengths).to(device), torch.from_numpy(s.learnt).to(device))
                for s in group.scripts]
-    ground = None if group.grounds is None else ground_of(group.grounds).to(device)
-    return Ready(group.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), (rows, columns), ground, seen)
+    told = [ground_of(made).to(device) for made in group.grounds]
+    motions = [torch.from_numpy(m).to(device) for m in group.motions]
+    return Ready(group.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), (rows, columns), told, seen, motions)
 
 
 def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
@@ -306,10 +320,17 @@ def text_loss(model: UnifiedModel, rows: Tensor, ids: Tensor, learnt: Tensor) ->
     return F.cross_entropy(model.logits(rows[:, :-1][mine]).float(), ids[:, 1:][mine])
 
 
+def _times(count: int, generator: torch.Generator, device: torch.device, shift: float, blind: float) -> Tensor:
+    """Times [B], moved towards noise by `shift`, and a share `blind` of them at pure noise."""
+    t = flow.sample_times(count, generator, device)
+    t = shift * t / (1 + (shift - 1) * t)
+    t[torch.rand(count, generator=generator, device=device) < blind] = 1.0
+    return t
+
+
 def group_loss(
     model: UnifiedModel,
     group: Ready,
-    stage: Stage,
     config: TrainConfig,
     generator: torch.Generator,
     dtype: torch.dtype,
@@ -320,6 +341,7 @@ def group_loss(
     start = torch.zeros(B, device=device)
     cache: Cache | None = None
     scripts, shots = iter(group.scripts), zip(group.patches, group.weights, strict=True)
+    grounds_left, motions = iter(group.grounds), iter(group.motions)
     drawn, written, named = [], [], []
     for block in texts_of(group.layout):
         if isinstance(block, list):
@@ -331,13 +353,10 @@ def group_loss(
             continue
         x, weight = next(shots)
         if block.drawn:
-            shift = config.paint_shift if block.painted else stage.time_shift
-            t = flow.sample_times(B, generator, device)
-            t = shift * t / (1 + (shift - 1) * t)
-            if block.painted:
-                t[torch.rand(B, generator=generator, device=device) < config.blind] = 1.0
+            t = _times(B, generator, device, config.paint_shift, config.blind if block.painted else config.half_blind)
             z = flow.mix(x, torch.randn(x.shape, generator=generator, device=device), t)
-            x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache, None, group.ground if block.painted else None)
+            ground, motion = next(grounds_left) if block.painted else None, next(motions) if block.moved else None
+            x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache, None, ground, motion)
             drawn.append(flow.velocity_loss(x_hat.float(), x, t, weight, config.t_min))
         if block.shown:
             if block == SEEN:

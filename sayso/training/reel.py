@@ -26,26 +26,24 @@ STEPS = 8  # of each walk
 Progress = Callable[[int, int], None]
 
 
-def _turntable(job: tuple[int, int]) -> tuple[dict[str, str], np.ndarray]:
-    """A solid's captions and its views uint8 [12, S, S, 4]. Training solids have seeds of their own."""
+def _turntable(job: tuple[int, int]) -> tuple[str, np.ndarray]:
+    """A solid's kind and its views without colours [12, S, S, 6] (solids.undyed). Training solids have seeds of their own."""
     index, side = job
-    rng = random.Random(f"train solid {index}")
-    solid = solids.sample_solid(rng, solids.KINDS[index % len(solids.KINDS)])
-    said = {language: solids.caption(solid, rng, language) for language in ("en", "zh")}
-    return said, np.stack(solids.turntable(solid, side, side))
+    solid = solids.sample_solid(random.Random(f"train solid {index}"), solids.KINDS[index % len(solids.KINDS)])
+    return solid.kind, np.stack([solids.undyed(solid, turn, side, side) for turn in range(0, 360, solids.STEP)])
 
 
-def _stroll(job: tuple[int, int]) -> tuple[dict[str, str], tuple[str, ...], np.ndarray]:
+def _stroll(job: tuple[int, int]) -> tuple[str, tuple[str, ...], np.ndarray]:
+    """An alley's mood, the steps of a walk, and what is seen before, between and after them [9, S, S, 4]."""
     index, side = job
     rng = random.Random(f"train alley {index}")
-    place, walker = alley.sample_alley(rng)
-    said = {language: alley.caption(place, rng, language) for language in ("en", "zh")}
+    place, walker = alley.sample_alley(rng, tuple(alley.MOODS)[index % len(alley.MOODS)])
     steps = alley.sample_walk(place, walker, rng, STEPS)
     pictures = [alley.render(place, walker, side, side)]
     for step in steps:
         walker = alley.go(place, walker, step)
         pictures.append(alley.render(place, walker, side, side))
-    return said, tuple(steps), np.stack(pictures)
+    return place.mood, tuple(steps), np.stack(pictures)
 
 
 def _path(turntables: int, walks: int, side: int) -> Path:
@@ -66,7 +64,7 @@ def build(turntables: int, walks: int, side: int, workers: int, progress: Progre
             second = pool.map(_stroll, [(i, side) for i in range(walks)])
             views = list(_told(first, 0, turntables + walks, progress))
             strolls = list(_told(second, turntables, turntables + walks, progress))
-        words = {"views": [said for said, _ in views], "walks": [[said, steps] for said, steps, _ in strolls]}
+        words = {"views": [kind for kind, _ in views], "walks": [[mood, steps] for mood, steps, _ in strolls]}
         arrays = {
             "views": np.stack([v for _, v in views]),
             "walks": np.stack([w for _, _, w in strolls]),
@@ -101,8 +99,8 @@ def _store(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _load(path: Path) -> Reel:
     arrays = load_file(path)
     words = json.loads(arrays["words"].tobytes())
-    views = tuple((said, tuple(pictures)) for said, pictures in zip(words["views"], arrays["views"], strict=True))
-    walks = tuple((said, tuple(steps), tuple(p)) for (said, steps), p in zip(words["walks"], arrays["walks"], strict=True))
+    views = tuple(zip(words["views"], arrays["views"], strict=True))
+    walks = tuple((mood, tuple(steps), p) for (mood, steps), p in zip(words["walks"], arrays["walks"], strict=True))
     return Reel(views, walks)
 
 

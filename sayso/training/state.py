@@ -57,12 +57,14 @@ def export(
     sampling: dict[str, float] | None = None,
     strides: bool = False,
     characters: str = "",
+    captions: bool = True,
 ) -> str:
     """Writes a model for drawing in bfloat16. `history`: steps, pictures seen and the like, for the card.
 
     `abilities`: values of types.Ability that it was trained for. `looks`: names of world.looks. `sampling`: the steps and
     guidance that suit it, None = the engine's own. `strides`: whether the model is told the length of a sampler's step.
-    `characters`: those that plans may letter, "" where the model is told of no plans.
+    `characters`: those that plans may letter, "" where the model is told of no plans. `captions`: whether it draws from
+    words alone.
     """
     facts = {
         "spec": spec.to_dict(),
@@ -77,5 +79,6 @@ def export(
         **({"sampling": sampling} if sampling else {}),
         **({"strides": True} if strides else {}),
         **({"characters": characters} if characters else {}),
+        **({} if captions else {"captions": False}),
     }
     return checkpoint.save(path, {k: v.to(torch.bfloat16) for k, v in weights.items()}, facts)

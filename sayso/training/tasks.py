@@ -16,12 +16,13 @@ import numpy as np
 
 from sayso.errors import BadInput
 from sayso.types import Plan
-from sayso.world import edits, fonts, looks, masks, plan, revision, sheets, shorthand
+from sayso.world import edits, fonts, looks, masks, plan, revision, sheets, shorthand, solids
 from sayso.world.captions import caption
 from sayso.world.colours import COLOURS
 from sayso.world.combine import sample_combination
 from sayso.world.compare import sample_comparison
 from sayso.world.layout import frame
+from sayso.world.motion import TURNS, Motion, lot, turned
 from sayso.world.negation import negated
 from sayso.world.questions import Question, sample_question
 from sayso.world.render import render
@@ -63,11 +64,13 @@ class Words:
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture. `drawn`: the model is to draw it; `shown`: what follows sees it clean; `painted`: it is told of its plan."""
+    """A picture. `drawn`: the model is to draw it; `shown`: what follows sees it clean; `painted`: it is told of its plan or pose;
+    `moved`: it is told which step of a walk it is."""
 
     drawn: bool
     shown: bool
     painted: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +81,18 @@ class Painting:
     image: Image
 
 
-SEEN, DRAWN, BOTH, PAINTED = Shot(False, True), Shot(True, False), Shot(True, True), Shot(True, False, True)
+@dataclass(frozen=True, eq=False)
+class View:
+    """A picture of a turntable or a walk, uint8 [H, W, 4], and how it comes about."""
+
+    motion: Motion
+    image: np.ndarray
+
+
+SEEN, PAINTED, POSED = Shot(False, True), Shot(True, False, painted=True), Shot(True, True, painted=True)
+MOVED, LAST = Shot(True, True, moved=True), Shot(True, False, moved=True)
 Layout = tuple[Words | Shot, ...]
-Content = str | Image | Painting
+Content = str | Image | Painting | View
 
 
 @dataclass(frozen=True)
@@ -96,11 +108,11 @@ class Desk:
 
 @dataclass(frozen=True, eq=False)
 class Reel:
-    """`turntables`: per solid its caption by language and its views, 30° apart; `walks`: per walk its caption by language,
-    its steps and its pictures, one more than steps."""
+    """`turntables`: per solid its kind and its views without colours (solids.undyed), 30° apart, uint8 [12, S, S, 6]; `walks`: per
+    walk the mood of its alley, its steps and its pictures, one more than steps, uint8 [N, S, S, 4]."""
 
-    turntables: tuple[tuple[dict[str, str], tuple[np.ndarray, ...]], ...]
-    walks: tuple[tuple[dict[str, str], tuple[str, ...], tuple[np.ndarray, ...]], ...]
+    turntables: tuple[tuple[str, np.ndarray], ...]
+    walks: tuple[tuple[str, tuple[str, ...], np.ndarray], ...]
 
 
 Maker = Callable[[Desk], list[Content] | None]
@@ -124,8 +136,8 @@ class Task:
 
 SNAPPED = 0.6  # share of painted plans whose things lie on the lines of the patches, as those do that the model writes itself
 SHEETS = 0.75  # share of painted pictures that are one sheet of a plan, as most are that the engine paints
-LETTERS = 0.45  # share of the sheets that are a character by lot: there are many, and in words most are rare
-HANZI = 0.3  # share of these in the Chinese fonts that are mostly Chinese: they are many more and take longer
+LETTERS = 0.3  # share of the sheets that are a character by lot: in words most are rare
+HANZI = 0.5  # share of these in the Chinese fonts that are mostly Chinese
 _PAINTED = (
     ("single", 0.2),
     ("pair", 0.17),
@@ -139,7 +151,18 @@ _PAINTED = (
 )
 
 
-_TALKED = (  # scenes that plans, changes and questions are about
+_PLANNED = (  # scenes that plans are written of after a prompt: many whose words must be copied in their order
+    ("single", 0.1),
+    ("pair", 0.14),
+    ("several", 0.12),
+    ("count", 0.1),
+    ("colours", 0.11),
+    ("relation", 0.04),
+    ("grid", 0.13),
+    ("lettering", 0.24),
+    ("crowd", 0.02),
+)
+_TALKED = (  # scenes that changes and questions are about
     ("single", 0.16),
     ("pair", 0.2),
     ("several", 0.18),
@@ -187,10 +210,33 @@ def _short(scene: Scene) -> str:
     return shorthand.write(plan.to_plan(scene))
 
 
+_BY_LOT = 0.5  # share of the letterings after prompts that are characters by lot: only who copies can know them
+
+
+def _lettered_by_lot(scene: Scene, rng: random.Random) -> Scene:
+    """The scene, or one whose lettering says something else that is not longer."""
+    if not scene.lettering or rng.random() > _BY_LOT:
+        return scene
+    (line,) = scene.lettering
+    wide, made = fonts.width(line.font, line.text), _by_lot(rng, line.font)
+    while fonts.width(line.font, made) > max(wide, 1.5):
+        made = made[:-1].strip()
+    return replace(scene, lettering=(replace(line, text=made, height=line.height * min(1, wide / fonts.width(line.font, made))),))
+
+
+def _by_lot(rng: random.Random, font: str) -> str:
+    """One to three words of characters by lot, or one to four Chinese ones."""
+    if font in fonts.CHINESE and rng.random() < 0.5:
+        return "".join(rng.choices([c for c in letters(font, latin=False) if not c.isascii()], k=rng.randint(1, 4)))
+    words = ["".join(rng.choices("aaabcdeeefghiiijklmnooopqrstuuuvwxyz", k=rng.randint(2, 7))) for _ in range(rng.choice((1, 1, 2, 3)))]
+    said = " ".join(words)
+    return rng.choice((said, said.upper(), said.title()))
+
+
 def _think(desk: Desk) -> list[Content]:
     """A prompt and its plan; in one of eight a thing is said to be left out."""
     rng = desk.rng
-    scene = sample_scene(rng, replace(desk.world, kinds=_TALKED))
+    scene = _lettered_by_lot(sample_scene(rng, replace(desk.world, kinds=_PLANNED)), rng)
     if rng.random() < 0.12:
         said = negated(scene, rng, desk.language, desk.world.concepts).prompt
     else:
@@ -406,33 +452,27 @@ def _compare(desk: Desk) -> list[Content]:
 # --- views and walks -------------------------------------------------------------------------------------------------------
 
 
-def _views(desk: Desk) -> list[Content] | None:
-    """Three views of a solid: as it stands, and turned on twice by a multiple of 30°."""
-    from sayso.world import solids
-
+def _views(desk: Desk) -> list[Content]:
+    """A solid in some pose, and turned on by a multiple of 30°."""
     assert desk.reel is not None, "views are made ahead; pass a reel"
-    said, views = desk.rng.choice(desk.reel.turntables)
-    views = tuple(small(v, *desk.size) for v in views)
-    at = 0
-    contents: list[Content] = [said[desk.language], views[0]]
-    for _ in range(2):
-        turn = desk.rng.choice((-3, -2, -1, -1, 1, 1, 2, 3))
-        at = (at + turn) % len(views)
-        contents += [solids.instruction(turn * solids.STEP, desk.rng, desk.language), views[at]]
-    return contents
+    kind, views = desk.rng.choice(desk.reel.turntables)
+    first = lot(desk.rng, kind)
+    poses = first, turned(first, solids.STEP * desk.rng.randrange(1, TURNS))
+    made = [solids.dyed(views[p.turn // solids.STEP], p.colour, p.second, p.background) for p in poses]
+    return [View(pose, small(pixels, *desk.size)) for pose, pixels in zip(poses, made, strict=True)]
 
 
-def _walk(desk: Desk) -> list[Content] | None:
-    """Three pictures of a walk."""
-    from sayso.world import alley
+_OTHER = {"left": "right", "right": "left", "forward": "forward"}
 
+
+def _walk(desk: Desk) -> list[Content]:
+    """Two pictures of a walk, every other time in a mirror."""
     assert desk.reel is not None, "walks are made ahead; pass a reel"
-    said, steps, pictures = desk.rng.choice(desk.reel.walks)
-    at = desk.rng.randrange(len(steps) - 1)
-    contents: list[Content] = [said[desk.language], small(pictures[at], *desk.size)]
-    for k in (at, at + 1):
-        contents += [alley.instruction(steps[k], desk.rng, desk.language), small(pictures[k + 1], *desk.size)]
-    return contents
+    mood, steps, pictures = desk.rng.choice(desk.reel.walks)
+    at, mirrored = desk.rng.randrange(len(steps)), desk.rng.random() < 0.5
+    shown = [small(p[:, ::-1] if mirrored else p, *desk.size) for p in pictures[at : at + 2]]
+    step = Motion(step=_OTHER[steps[at]] if mirrored else steps[at])
+    return [View(Motion(mood=mood), shown[0]), View(step, shown[1])]
 
 
 # --- the table -----------------------------------------------------------------------------------------------------------
@@ -452,8 +492,8 @@ TASKS: tuple[Task, ...] = (
     Task("answer", (_PLAN, *(_ASKED, Words(24, learnt=True)) * QUESTIONS), ("ask",), _answer),
     Task("describe", (_PLAN, Words(16), Words(56, learnt=True)), ("ask",), _describe),
     Task("compare", (_PLAN, _PLAN, _ASKED, Words(24, learnt=True)), ("ask",), _compare),
-    Task("views", (Words(40), BOTH, Words(24), BOTH, Words(24), DRAWN), ("views",), _views),
-    Task("walk", (Words(24), BOTH, Words(24), BOTH, Words(24), DRAWN), ("walk",), _walk),
+    Task("views", (POSED, PAINTED), ("views",), _views),
+    Task("walk", (MOVED, LAST), ("walk",), _walk),
 )
 BY_NAME = {task.name: task for task in TASKS}
 

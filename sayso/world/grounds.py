@@ -1,8 +1,13 @@
 """What a plan says of every patch of its canvas: which things reach into it, which part of them, and what lies behind.
 
 A model that is told this has nothing left to guess about where things go; its own plan tells it (GLIGEN, Li et al. 2023, grounds
-a diffusion model in boxes in the same spirit, through attention instead of patch by patch). Things are items and single
-characters of lettering. A patch is told of the THINGS ones that cover most of it (of equals, those above), the uppermost first.
+a diffusion model in boxes in the same spirit, through attention instead of patch by patch). Things are items, single characters of
+lettering, or a solid in one of its poses. A patch is told of the THINGS ones that cover most of it (of equals, those above), the
+uppermost first.
+
+Of lettering it is told its shape too, set in type by the font: how much of each of INK × INK parts of a patch it covers. So the model
+paints characters that it has never met, as models do that are given the glyphs as a picture (GlyphControl, Yang et al. 2023; AnyText,
+Tuo et al. 2023).
 
 Axes: B plans, T patches, K = THINGS, F = len of a thing's measures, G = len of the measures of what lies behind.
 """
@@ -18,17 +23,20 @@ import numpy as np
 from sayso.types import Plan
 from sayso.world import fonts, looks
 from sayso.world.layout import frame, spread
+from sayso.world.motion import Motion
 from sayso.world.plan import scene_of
+from sayso.world.render import GLYPH_BOX, glyph_sprite
 from sayso.world.scene import BACKDROP_VARIANTS, BACKDROPS, BACKGROUND_KINDS, PATTERNS, STYLES, Background, Scene
 from sayso.world.sheets import characters as characters_of
 
 THINGS = 3
+INK = 8  # parts along a side of a patch
 NOTHING, STRANGER = 0, 1  # kinds of things: none, and one the model was not trained on
 MANNERS = STYLES + fonts.FONTS  # how a thing is drawn: an item's style, a character's font
 FIRST_FONT = len(STYLES)
 _WAVES = np.array((1.0, 2.0, 4.0, 8.0)) * np.pi
 _FINE = np.array((16.0, 32.0)) * np.pi  # an item of 32 pixels has detail of up to 16 waves; without these, moved things are blurred
-MEASURES = 6 * len(_WAVES) + 1 + 3 + 4 + 1 + 4 * len(_FINE)
+MEASURES = 6 * len(_WAVES) + 1 + 3 + 4 + 1 + 4 * len(_FINE) + 4
 BEHIND = len(BACKGROUND_KINDS) + len(PATTERNS) + len(BACKDROPS) + BACKDROP_VARIANTS + 8 + len(looks.NAMES) + 4 * len(_WAVES)
 _NAMES = PATTERNS + BACKDROPS
 KIND = slice(0, len(BACKGROUND_KINDS))  # parts of what is said of the background, in this order
@@ -53,12 +61,13 @@ class Known:
 @dataclass(frozen=True, eq=False)
 class Grounds:
     """`what` int64 [B, T, K], rows of the table of things; `manner` int64 [B, T, K] of MANNERS; `measures` float32
-    [B, T, K, F]; `behind` float32 [B, T, G]."""
+    [B, T, K, F]; `behind` float32 [B, T, G]; `ink` float32 [B, T, INK²] in 0..1, row by row."""
 
     what: np.ndarray
     manner: np.ndarray
     measures: np.ndarray
     behind: np.ndarray
+    ink: np.ndarray
 
 
 @functools.cache
@@ -71,9 +80,28 @@ def grounds(plans: Sequence[Plan], known: Known, rows: int, columns: int) -> Gro
     """The grounds of plans on rows × columns patches. Raises BadInput or Unknown where a plan describes no scene."""
     table = table_of(known)
     x, y = centres(rows, columns)
-    made = [_of_scene(scene_of(p), table, rows, columns, x, y) for p in plans]
+    scenes = [scene_of(p) for p in plans]
+    made = [_of_scene(scene, table, rows, columns, x, y) for scene in scenes]
     what, manner, measures = (np.stack(part) for part in zip(*made, strict=True))
-    return Grounds(what, manner, measures, np.stack([_behind(scene_of(p).background, p.look, x, y) for p in plans]))
+    behind = [_behind(scene.background, p.look, x, y) for scene, p in zip(scenes, plans, strict=True)]
+    return Grounds(what, manner, measures, np.stack(behind), np.stack([_ink(scene, rows, columns) for scene in scenes]))
+
+
+def posed(poses: Sequence[Motion], known: Known, rows: int, columns: int) -> Grounds:
+    """The grounds of solids in their poses: one thing as large as the canvas, in a second colour beside its tint, before a background."""
+    x, y = centres(rows, columns)
+    T, B = rows * columns, len(poses)
+    what, manner = np.zeros((B, T, THINGS), np.int64), np.zeros((B, T, THINGS), np.int64)
+    measured, behind = np.zeros((B, T, THINGS, MEASURES), np.float32), []
+    first = np.zeros(T, np.int64)
+    for b, pose in enumerate(poses):
+        what[b, :, 0] = known.count + pose.pose
+        middle = columns / min(rows, columns) / 2, rows / min(rows, columns) / 2
+        thing = np.array([(*middle, 1.0, 0.5, 0.5, 0.0, 1.0, 1.0, *_rgb(pose.colour))]).repeat(T, 0)
+        measured[b, :, 0] = _measures(thing, x, y, min(rows, columns), first)
+        measured[b, :, 0, -4:] = _rgb(pose.second)
+        behind.append(_behind(Background("solid", (pose.background,)) if pose.background else Background("transparent"), "", x, y))
+    return Grounds(what, manner, measured, np.stack(behind), np.zeros((B, T, INK * INK), np.float32))
 
 
 class Table:
@@ -161,7 +189,7 @@ def _measures(things: np.ndarray, x: np.ndarray, y: np.ndarray, parts: int, nth:
     large = np.log2(np.maximum(side * parts, 0.05))
     return np.concatenate(
         (_waves(u), _waves(v), large[:, None], _waves(large), np.stack((facing, sine, cosine), 1), things[:, 8:],
-         (nth == 0)[:, None], _waves(u, _FINE), _waves(v, _FINE)), axis=1)
+         (nth == 0)[:, None], _waves(u, _FINE), _waves(v, _FINE), np.zeros((len(u), 4))), axis=1)
 
 
 def _waves(x: np.ndarray, waves: np.ndarray = _WAVES) -> np.ndarray:
@@ -181,6 +209,52 @@ def sort_of(background: Background) -> np.ndarray:
     for k, colour in enumerate(background.colours[:2]):
         sort[COLOURS.start + 3 * k : COLOURS.start + 3 * k + 3] = _rgb(colour)[1:]
     return sort
+
+
+def _ink(scene: Scene, rows: int, columns: int) -> np.ndarray:
+    """[T, INK²]: how much of each part of each patch the scene's lettering covers."""
+    high, wide = rows * INK, columns * INK
+    short = min(high, wide)
+    across, down = frame(scene.width, scene.height)
+    page = np.zeros((high, wide), np.float32)
+    for line in scene.lettering:
+        for char, away, _ in characters_of(line):
+            side = GLYPH_BOX * line.height * short
+            left, top = (line.x * across + away * line.height) * short - side / 2, line.y * down * short - side / 2
+            _print(page, _glyph(line.font, char, side), left, top, side)
+    return page.reshape(rows, INK, columns, INK).transpose(0, 2, 1, 3).reshape(rows * columns, INK * INK)
+
+
+_SPRITES = (12, 24, 48, 96, 192)  # parts along the square of a glyph
+
+
+def _glyph(font: str, char: str, side: float) -> np.ndarray:
+    return _coverage(font, char, next((px for px in _SPRITES if px >= side), _SPRITES[-1]))
+
+
+@functools.lru_cache(4096)
+def _coverage(font: str, char: str, px: int) -> np.ndarray:
+    """A glyph in its square, float32 [px + 2, px + 2] with an empty rim. Of a character that the font lacks nothing is known."""
+    if not fonts.covers(font, char):
+        return np.zeros((px + 2, px + 2), np.float32)
+    return np.pad(glyph_sprite(font, char, px).astype(np.float32) / 255, 1)
+
+
+def _print(page: np.ndarray, glyph: np.ndarray, left: float, top: float, side: float) -> None:
+    """Lays a glyph's square of `side` parts over the page in place, by the nearest four of its parts."""
+    high, wide = page.shape
+    x0, x1 = max(0, int(np.floor(left))), min(wide, int(np.ceil(left + side)))
+    y0, y1 = max(0, int(np.floor(top))), min(high, int(np.ceil(top + side)))
+    if x0 >= x1 or y0 >= y1:
+        return
+    px = len(glyph) - 2
+    u, v = ((np.arange(a, b) + 0.5 - start) / side * px + 0.5 for a, b, start in ((x0, x1, left), (y0, y1, top)))
+    u, v = u.clip(0, px + 0.999), v.clip(0, px + 0.999)
+    i, j = u.astype(int), v.astype(int)
+    fu, fv = (u - i)[None, :], (v - j)[:, None]
+    upper = glyph[j][:, i] * (1 - fu) + glyph[j][:, i + 1] * fu
+    lower = glyph[j + 1][:, i] * (1 - fu) + glyph[j + 1][:, i + 1] * fu
+    page[y0:y1, x0:x1] = np.maximum(page[y0:y1, x0:x1], upper * (1 - fv) + lower * fv)
 
 
 def _behind(background: Background, look: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:

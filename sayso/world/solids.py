@@ -6,7 +6,7 @@ A solid is data; `render` draws it from any side. A turntable is a row of views,
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ STEP = 30  # degrees from one view to the next
 _TILT = 24.0  # degrees that the viewer looks down
 _SHOWN = 2.75  # units along the shorter side of the picture
 _FINE = 3  # samples along a pixel's side
+_LIGHT = 200.0  # of `undyed`
 _SUN = np.array([-0.45, 0.72, 0.53]) / np.linalg.norm([-0.45, 0.72, 0.53])  # stays with the viewer, so that turning shows
 _SKIN, _DARK, _GLASS, _WOOD = "#f2c9a0", "#333333", "#bfe3f5", "#8b5a2b"
 
@@ -47,9 +48,18 @@ def sample_solid(rng: random.Random, kind: str | None = None) -> Solid:
     return Solid(kind, one, two, tuple(bodies), rng.choice((pale, "#ffffff", "#f3ead3", None)))
 
 
-def render(solid: Solid, turn: float, height: int, width: int) -> np.ndarray:
-    """The solid turned by `turn` degrees (anticlockwise seen from above: its front goes to the viewer's right):
-    uint8 [H, W, 4]. Parallel rays, so that nothing is distorted."""
+@dataclass(frozen=True, eq=False)
+class _Sight:
+    """What the rays of a picture meet. `sun`: unit direction."""
+
+    origin: np.ndarray
+    ray: np.ndarray
+    sun: np.ndarray
+    hits: rays.Hits
+
+
+def _sight(solid: Solid, turn: float, height: int, width: int) -> _Sight:
+    """Parallel rays, so that nothing is distorted."""
     fine = _FINE
     short = min(height, width)
     v, u = np.mgrid[: height * fine, : width * fine]
@@ -63,24 +73,58 @@ def render(solid: Solid, turn: float, height: int, width: int) -> np.ndarray:
     back = np.array([0, np.sin(tilt), np.cos(tilt)]) @ about.T
     origin = x[:, None] * right + y[:, None] * up + 6 * back
     ray = np.broadcast_to(-back, origin.shape)
-    sun = _SUN @ about.T
-    hits = rays.meet(solid.bodies, origin, ray)
-    colour = rays.shaded(solid.bodies, hits, origin, ray, sun)
-    seen = (hits.body >= 0).astype(float)[:, None]
-    samples = np.concatenate([colour * seen, seen], -1)
-    samples = _grounded(solid, samples, origin, ray, sun)
-    return rays.averaged(samples, height, width, fine)
+    return _Sight(origin, ray, _SUN @ about.T, rays.meet(solid.bodies, origin, ray))
 
 
-def _grounded(solid: Solid, samples: np.ndarray, origin: np.ndarray, ray: np.ndarray, sun: np.ndarray) -> np.ndarray:
+def render(solid: Solid, turn: float, height: int, width: int) -> np.ndarray:
+    """The solid turned by `turn` degrees (anticlockwise seen from above: its front goes to the viewer's right):
+    uint8 [H, W, 4]."""
+    seen = _sight(solid, turn, height, width)
+    colour = rays.shaded(solid.bodies, seen.hits, seen.origin, seen.ray, seen.sun)
+    met = (seen.hits.body >= 0).astype(float)[:, None]
+    samples = _grounded(solid, np.concatenate([colour * met, met], -1), seen)
+    return rays.averaged(samples, height, width, _FINE)
+
+
+def undyed(solid: Solid, turn: float, height: int, width: int) -> np.ndarray:
+    """As `render`, with its two colours and its background left open, for `dyed`: uint8 [H, W, 6], red, green and blue of what has
+    neither colour (premultiplied), alpha, and the light on what has the first and on what has the second, in steps of 1 / _LIGHT."""
+    seen = _sight(solid, turn, height, width)
+    grey = replace(seen.hits, colour=np.full((len(seen.ray), 3), 0.8))  # the brightest light is 1.14
+    light = rays.shaded(solid.bodies, grey, seen.origin, seen.ray, seen.sun)[:, :1] / 0.8
+    owners = np.array([1 if b.colour == solid.colour else 2 if b.colour == solid.second else 0 for b in solid.bodies] + [-1])
+    owner = owners[seen.hits.body][:, None]
+    own = (seen.hits.colour * light).clip(0, 1) * (owner == 0)
+    bare = _grounded(replace(solid, background=None), np.concatenate([own, (owner >= 0).astype(float)], -1), seen)
+    every = np.concatenate([bare * 255, light * _LIGHT * (owner == 1), light * _LIGHT * (owner == 2)], -1)
+    out: np.ndarray = every.reshape(height, _FINE, width, _FINE, 6).mean((1, 3)).round().clip(0, 255).astype(np.uint8)
+    return out
+
+
+def dyed(parts: np.ndarray, colour: str, second: str, background: str | None) -> np.ndarray:
+    """A picture of `undyed` [H, W, 6] in these colours before that background: uint8 [H, W, 4]. Where light is stronger than 1 on a
+    bright colour, a rim may be a little brighter than in `render`."""
+    x = parts.astype(np.float32)
+    alpha = x[..., 3:4] / 255
+    made = x[..., :3] / 255 + x[..., 4:5] / _LIGHT * (np.array(rgb(colour)) / 255) + x[..., 5:6] / _LIGHT * (np.array(rgb(second)) / 255)
+    made = np.minimum(made, alpha)
+    if background is not None:
+        made, alpha = made + np.array(rgb(background)) / 255 * (1 - alpha), np.ones_like(alpha)
+    straight = made / np.maximum(alpha, 1e-6)
+    out: np.ndarray = np.round(np.concatenate([straight, alpha], -1).clip(0, 1) * 255).astype(np.uint8)
+    return out
+
+
+def _grounded(solid: Solid, samples: np.ndarray, seen: _Sight) -> np.ndarray:
     """Behind the solid its shadow on the floor (y = −1), and the background."""
+    origin, ray = seen.origin, seen.ray
     far = (-1 - origin[:, 1]) / ray[:, 1]
     points = origin + far[:, None] * ray
     open_ = samples[:, 3] < 0.5
     shadow = np.zeros(len(ray))
     near = open_ & (np.hypot(points[:, 0], points[:, 2]) < 3)
     if near.any():
-        towards = np.broadcast_to(sun, (int(near.sum()), 3))
+        towards = np.broadcast_to(seen.sun, (int(near.sum()), 3))
         shadow[near] = 0.3 * np.isfinite(rays.meet(solid.bodies, points[near], towards).far)
     behind = np.concatenate([np.zeros((len(ray), 3)), shadow[:, None]], -1)
     if solid.background is not None:

@@ -64,6 +64,12 @@ class Table {
   back() { if (this.picture?.conversation) location.hash = `#/talk/${this.picture.conversation}`; else history.back(); }
 
   async enter(id) {
+    for (const part of [this.tools, this.panel]) part.inert = true; // what is set for the picture before would be lost when this one comes
+    try { await this.lay(id); } finally { for (const part of [this.tools, this.panel]) part.inert = false; }
+    await this.history();
+  }
+
+  async lay(id) {
     this.picture = await api.picture(id);
     document.title = `${describe(this.picture)} – sayso`;
     this.title.textContent = describe(this.picture);
@@ -82,7 +88,6 @@ class Table {
     this.layers();
     this.tend();
     this.paintPanel();
-    await this.history();
   }
 
   // --- versions
