@@ -76,7 +76,7 @@ def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, piece
             if isinstance(content, Painting):
                 painted_as_planned(content, size)
             elif isinstance(content, View):
-                assert isinstance(block, Shot) and block.moved
+                assert isinstance(block, Shot) and block.moved == content.motion.walks != block.painted
                 assert content.image.shape == (size[1], size[0], 4) and content.image.dtype == np.uint8
             elif isinstance(content, Scene | Zoomed):
                 assert not held_out(content.scene if isinstance(content, Zoomed) else content)
@@ -411,7 +411,8 @@ def test_stages_keep_their_shapes(pieces: Pieces, atlas: Atlas, film: Reel) -> N
             widths |= {ids.shape[1] for ids, _, _ in r.scripts}
             assert all(float(w.mean()) == pytest.approx(1, abs=1e-4) for w in r.weights)
             assert len(r.patches) == sum(isinstance(b, Shot) for b in g.layout)
-            assert (r.ground is not None) == any(isinstance(b, Shot) and b.painted for b in g.layout)
+            assert len(r.grounds) == sum(isinstance(b, Shot) and b.painted for b in g.layout)
+            assert len(r.motions) == sum(isinstance(b, Shot) and b.moved for b in g.layout)
             assert (r.names is not None) == (g.layout[0] == SEEN)
     assert len(shapes) == len({t.layout for t in TASKS if t.pictures}) + 1, "paint and look are two groups of one layout"
     assert all(w % 8 == 0 for w in widths)

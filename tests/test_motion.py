@@ -143,6 +143,17 @@ def test_turning_on_and_back_leads_back(turn: int, by: int) -> None:
     assert motion.turned(motion.turned(pose, 30 * by), -30 * by) == pose and motion.turned(pose, 360) == pose
 
 
+@pytest.mark.parametrize("kind", solids.KINDS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_only_what_stands_beside_a_solid_is_left_out(kind: str, language: str) -> None:
+    rng = random.Random(kind)
+    words = solids.caption(solids.sample_solid(rng, kind), rng, language)
+    found = said(words, after=False)
+    assert found is not None and motion.left_out(words, found) == []
+    assert motion.left_out(words + (" with a cat" if language == "en" else "，还有一只猫"), found) == ["cat"]
+    assert motion.left_out("turn it, cat", Motion(30)) == []
+
+
 def test_colours_that_were_left_open_are_chosen_by_the_seed() -> None:
     bare = Motion(kind="car", colour="#e02424")
     one = settled(bare, 3)

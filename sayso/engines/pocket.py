@@ -327,8 +327,10 @@ class PocketEngine:
         """A picture of a turntable or a walk: it is shown the picture before, if it goes on from one."""
         ask, talk, canvas, how = order.ask, order.talk, order.canvas, order.how
         assert talk.motion is not None
-        for remark in self._remarks(talk):
+        for remark in self._unread(talk.prompt):
             yield Said(remark)
+        if missing := moving.left_out(talk.prompt, talk.motion):
+            yield Said(f"a 3d model stands alone; left out: {', '.join(art.concept(slug).en[0] for slug in missing)}")
         row: Row = [self._patches(picture, canvas) for _, picture in talk.pairs]
         before = context.read(self.model, self.pieces, [row], self._coordinates(canvas), self.dtype)
         for i in range(ask.count):
@@ -417,6 +419,11 @@ class PocketEngine:
         """What the model does not know or cannot take in of a prompt and of planned concepts, in plain sentences."""
         strange = sorted({*(m.slug for m in lexicon.mentions(prompt)), *planned} - self.concepts)
         out = [f'this model was not trained on "{art.concept(s).en[0]}"; it is drawn as best it can' for s in strange[:8]]
+        return out + self._unread(prompt)
+
+    def _unread(self, prompt: str) -> list[str]:
+        """What cannot be taken in of a prompt."""
+        out = []
         if unknown := [word for word in lexicon.unknown_words(prompt) if not familiar(word, self.abilities, self.looks)]:
             listed = ", ".join(f'"{w}"' for w in unknown[:8])
             out.append(f"words this model does not know: {listed}; see `sayso concepts` for what it can draw")

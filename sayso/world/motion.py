@@ -121,6 +121,7 @@ _POSES = {
     r"\bfrom (?:the |its )?left\b|从左": 270,
     r"\bfrom (?:the |its )?(?:right|side)\b|\bside view\b|从(?:右|侧)": 90,
 }
+_MANNER = r"\b(?:toy|little)\b|玩具|小|\b(?:seen )?from (?:the |its )?\w+|\b\w+ view\b|从.面看|background|背景"
 _ALLEY = re.compile(r"\balley(?:way)?\b|小巷|巷子|胡同", re.IGNORECASE)
 _HOURS = {"night": r"\bnight\b|夜|晚上", "evening": r"\b(?:evening|dusk|sunset)\b|傍晚|黄昏"}
 _BEHIND = re.compile(r"(?:\b(?:on|with)\s+)?(?:\b(?:a|an)\s+)?([#\w]+)\s+background|([#\w]*?)色?(?:的)?背景", re.IGNORECASE)
@@ -177,6 +178,15 @@ def _solid(prompt: str) -> Motion | None:
     named = _colours(rest)[:2]
     colour, second = (*named, "", "")[:2]
     return Motion(turn, "", kind, colour, second, background)
+
+
+def left_out(prompt: str, motion: Motion) -> list[str]:
+    """Concepts by slug that a prompt names beside the solid, which stands alone."""
+    if not motion.kind:
+        return []
+    said_of_it = rf"{_COLOUR.pattern}|{_MODEL.pattern}|{_NOUNS[motion.kind]}|{_MANNER}"
+    rest = re.sub(said_of_it, " ", prompt, flags=re.IGNORECASE)
+    return sorted({m.slug for m in lexicon.mentions(rest)})
 
 
 def _background(prompt: str) -> tuple[str, str | None]:
