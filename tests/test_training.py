@@ -281,7 +281,7 @@ def test_weights_from_before_plans_start_a_run_that_plans(tmp_path: Path) -> Non
     assert torch.equal(got["embed.weight"][: pieces.size], had.pop("embed.weight"))
     assert torch.equal(got["embed.weight"][pieces.size :], fresh["embed.weight"][pieces.size :])
     assert all(torch.equal(got[name], value) for name, value in had.items())
-    told = [name for name in got if name.startswith(("grounding.", "eye.", "naming."))]
+    told = [name for name in got if name.startswith(("grounding.", "eye.", "naming.", "motions."))]
     assert told and all(torch.equal(got[name], fresh[name]) for name in told)
     assert len(got) == len(had) + 1 + len(told) and all(p.requires_grad for p in run.model.parameters())
 
