@@ -125,11 +125,8 @@ _MANNER = r"\b(?:toy|little)\b|玩具|小|\b(?:seen )?from (?:the |its )?\w+|\b\
 _ALLEY = re.compile(r"\balley(?:way)?\b|小巷|巷子|胡同", re.IGNORECASE)
 _HOURS = {"night": r"\bnight\b|夜|晚上", "evening": r"\b(?:evening|dusk|sunset)\b|傍晚|黄昏"}
 _BEHIND = re.compile(r"(?:\b(?:on|with)\s+)?(?:\b(?:a|an)\s+)?([#\w]+)\s+background|([#\w]*?)色?(?:的)?背景", re.IGNORECASE)
-_WORDS = sorted(BY_WORD, key=len, reverse=True)
-_COLOUR = re.compile(
-    r"#[0-9a-f]{6}\b|(?<![a-z])(?:" + "|".join(w for w in _WORDS if w.isascii()) + ")(?![a-z])|" + "|".join(w for w in _WORDS if not w.isascii()),
-    re.IGNORECASE,
-)
+_ENGLISH, _CHINESE = ("|".join(sorted((w for w in BY_WORD if w.isascii() == ascii), key=len, reverse=True)) for ascii in (True, False))
+_COLOUR = re.compile(rf"#[0-9a-f]{{6}}\b|(?<![a-z])(?:{_ENGLISH})(?![a-z])|{_CHINESE}", re.IGNORECASE)
 _CHANGES = re.compile(r"^(?:turn|make|add|change|replace|put|give|redraw|remove|draw it)\b|^[把将换变改加]", re.IGNORECASE)
 
 
