@@ -35,7 +35,7 @@ def alley_sheet(steps: int, side: int, seed: int) -> list[tuple[np.ndarray, str,
     rng = random.Random(seed)
     for mood in alley.MOODS:
         place, walker = alley.sample_alley(rng, mood)
-        tiles.append((alley.render(place, walker, side, side), alley.caption(place, rng, "en"), None))
+        tiles.append((alley.render(place, walker, side, side), alley.caption(mood, rng, "en"), None))
         for step in alley.sample_walk(place, walker, rng, steps):
             walker = alley.go(place, walker, step)
             tiles.append((alley.render(place, walker, side, side), step, None))

@@ -13,7 +13,7 @@ import pytest
 from sayso.evals import exams, world
 from sayso.evals.exams import EXAMS, Exam, Outcome, Room, agree, exact, sat, strayed
 from sayso.types import Ability, Ask, Drew, Event, Picture, Said
-from sayso.world import alley, art, compare, edits, looks, masks, negation, questions, solids
+from sayso.world import alley, art, compare, edits, looks, masks, motion, negation, questions, solids
 from sayso.world.render import render
 from sayso.world.sampler import default_mix
 from sayso.world.scene import Scene
@@ -35,11 +35,9 @@ class Recorder:
             (compare, "sample_comparison"),
             (solids, "sample_solid"),
             (solids, "instruction"),
-            (alley, "sample_alley"),
             (alley, "instruction"),
             (negation, "negated"),
             (exams, "sample_scene"),
-            (alley, "go"),
         ):
             monkeypatch.setattr(module, name, self._kept(name, getattr(module, name), module))
 
@@ -73,7 +71,10 @@ class Oracle:
             )
             yield Said(kept.answer)
             return
-        yield Drew(0, Picture(self.picture(ask)), ask.seed)
+        yield Drew(0, Picture(self.picture(ask), self.origin(ask)), ask.seed)
+
+    def origin(self, ask: Ask) -> dict[str, object]:
+        return {"motion": motion.write(motion.begun(ask.seed, "day"))} if self.exam == "walks" else {}
 
     def picture(self, ask: Ask) -> np.ndarray:
         last = self.recorder.last
@@ -95,9 +96,10 @@ class Oracle:
             turned = sum(args[0] for args, _ in self.recorder.seen["solids.instruction"])
             return solids.render(last("solids.sample_solid"), turned, 128, 128)
         if self.exam == "walks":
-            place, walker = last("alley.sample_alley")
-            step = self.recorder.seen["alley.instruction"][-1][0][0]
-            return alley.render(place, alley.go(place, walker, step), 96, 96)
+            place = motion.begun(ask.seed, "day")
+            for args, _ in self.recorder.seen.get("alley.instruction", []):
+                place = motion.stepped(place, args[0])
+            return alley.render(alley.numbered(ask.seed, "day")[0], alley.Walker(place.cell, place.way), 96, 96)
         scene: Scene = last("exams.sample_scene")
         if self.exam == "new looks":
             assert before is not None
@@ -129,6 +131,7 @@ HOW_MANY = {
     "edits": (1, 3, 7),
     "masks": (0, 1),
     "references": (0, 2),
+    "walks": (0, 3),
 }
 
 

@@ -8,13 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sayso.engines import layers
 from sayso.engines.editing import CUT
 from sayso.engines.ground import of_plans
-from sayso.engines.mind import framed, spaced
 from sayso.engines.pocket import PocketEngine
 from sayso.models import flow, tokens
 from sayso.models.codecs.pixels import encode, patchify
@@ -23,7 +20,7 @@ from sayso.training.mixed import text_loss
 from sayso.training.named import Names, names, naming_loss
 from sayso.training.optim import Optimiser
 from sayso.training.tasks import ZOOM, Image, Zoomed
-from sayso.types import Ask, Drew, Picture, Plan, PlanItem, PlanText, Preview, Said, Step, Thought
+from sayso.types import Ask, Drew, Picture, Plan, PlanItem, Preview, Said, Step, Thought
 from sayso.world import masks, plan, revision, shorthand
 from sayso.world.grounds import Known
 from sayso.world.render import render
@@ -32,35 +29,6 @@ from tests.pocket_kit import ask, drawn, made, pictures, says
 CONCEPTS = ("apple", "fox")
 SIDE = 128
 WHITE, BLUE, RED, GREEN = "#ffffff", "#2563eb", "#d92d20", "#2e9e3f"
-
-
-def test_the_things_of_a_grid_do_not_touch() -> None:
-    grid = [PlanItem("fox", (25 * x, 25 * y, 25 * x + 25, 25 * y + 25), "flat") for y in range(4) for x in range(4)]
-    plan_of = Plan(64, 64, "solid #ffffff", tuple(grid))
-    kept = spaced(plan_of)
-    assert [(i.name, i.style) for i in kept.items] == [("fox", "flat")] * 16 and kept.items[0].box == (2, 2, 23, 23)
-    assert [sum(i.box[::2]) for i in kept.items] == [sum(i.box[::2]) for i in grid], "their centres stay"
-    assert spaced(kept) == kept, "and now there is room"
-    few, over = replace(plan_of, items=tuple(grid[:5])), replace(plan_of, items=(*grid, PlanItem("hat", (5, 0, 20, 12), "flat")))
-    apart = replace(plan_of, items=tuple(replace(i, box=(i.box[0] + 4, i.box[1] + 4, i.box[2] - 4, i.box[3] - 4)) for i in grid))
-    assert all(spaced(p) is p for p in (few, over, apart)), "few things, a hat that is worn, and what has room stay as they are"
-
-
-@settings(deadline=None)
-@given(
-    text=st.sampled_from(("A", "HELLO", "HAPPY BIRTHDAY", "生日快乐")), x=st.integers(-60, 120), y=st.integers(-30, 110),
-    wide=st.integers(4, 160), high=st.integers(4, 90), canvas=st.sampled_from(((64, 64), (106, 64), (64, 82))),
-)  # fmt: skip
-def test_lettering_is_not_cut_by_the_frame(text: str, x: int, y: int, wide: int, high: int, canvas: tuple[int, int]) -> None:
-    font = "hei" if text > "z" else "slab"
-    fox = PlanItem("fox", (10, 10, 60, 60), "flat")
-    written = Plan(*canvas, "solid #ffffff", (fox,), (PlanText(text, (x, y, x + wide, y + high), font, "#000000"),), "oil")
-    kept = framed(written)
-    left, top, right, bottom = kept.lettering[0].box
-    assert min(left, top) >= 0 and max(right, bottom) <= 100 and (kept.items, kept.look) == (written.items, "oil")
-    assert (kept.lettering[0].text, kept.lettering[0].font) == (text, font) and framed(kept) == kept
-    if min(x, y) > 4 and max(x + wide, y + high) < 96:
-        assert kept is written, "what is not cut stays as it was written"
 
 
 def of(*items: PlanItem, ground: str = f"solid {WHITE}") -> Plan:
@@ -91,7 +59,7 @@ def exact(made: Plan, side: int = SIDE) -> np.ndarray:
 
 
 def taught() -> PocketEngine:
-    """Depth 2, 400 updates: all texts above by heart, the sheets of all plans, and what pictures of four of them show."""
+    """Depth 2, 500 updates: all texts above by heart, the sheets of all plans, and what pictures of four of them show."""
     torch.manual_seed(0)
     changed = [revision.write(before, after) for before, _, after in CHANGES]
     said = [*THOUGHTS, *(words for _, words, _ in CHANGES), *changed, *(f"{q} {a}" for _, q, a in ANSWERS)]
@@ -112,7 +80,7 @@ def taught() -> PocketEngine:
     optimiser, where = Optimiser(model), patch_coordinates(8, 8)
     ground = of_plans(plans, engine.known, 8, 8, torch.device("cpu"))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
-    steps = 400
+    steps = 500
     for step in range(steps):
         loss = torch.zeros(())
         if step < 100 or step % 3 == 0:  # texts are known long before the colours are right

@@ -24,12 +24,12 @@ from sayso.training.corpus import texts
 from sayso.training.mixed import Group, Mixed, draft, group_loss, ready, sizes, texts_of, together
 from sayso.training.optim import Optimiser
 from sayso.training.stream import world_of
-from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, View, Words, Zoomed, fill
-from sayso.world import alley, looks, plan, revision, sheets, shorthand, solids
+from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, View, Words, Zoomed, as_named, fill
+from sayso.world import alley, looks, motion, plan, revision, sheets, shorthand, solids
 from sayso.world import atlas as atlases
 from sayso.world.atlas import Atlas
 from sayso.world.grounds import characters
-from sayso.world.scene import Scene
+from sayso.world.scene import Background, Item, Relation, Scene
 from sayso.world.splits import held_out
 
 
@@ -57,7 +57,9 @@ def film() -> Reel:
     """A reel of coloured squares: what is tested here is not the renderer."""
     noise = np.random.default_rng(0).integers(0, 90, (2, 12, 2, 2, 6), dtype=np.uint8).repeat(32, 2).repeat(32, 3)
     noise[..., 3] = 255
-    walks = tuple(("night", ("forward", "left", "right", "forward"), v[:5, ..., :4]) for v in noise)
+    place = motion.begun(-1, "night")
+    places = place, motion.stepped(place, "left"), motion.stepped(place, "forward")
+    walks = tuple((places, v[3:6, ..., :4], v[:3, ..., :4]) for v in noise)
     return Reel((("car", noise[0]), ("dog", noise[1])), walks)
 
 
@@ -76,7 +78,7 @@ def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, piece
             if isinstance(content, Painting):
                 painted_as_planned(content, size)
             elif isinstance(content, View):
-                assert isinstance(block, Shot) and block.moved == content.motion.walks != block.painted
+                assert isinstance(block, Shot) and block.painted != block.sketched == (content.sketch is not None) == content.motion.walks
                 assert content.image.shape == (size[1], size[0], 4) and content.image.dtype == np.uint8
             elif isinstance(content, Scene | Zoomed):
                 assert not held_out(content.scene if isinstance(content, Zoomed) else content)
@@ -87,7 +89,7 @@ def test_every_task_fits_its_layout_and_holds_nothing_held_out(task: Task, piece
         texts = [content for content in made if isinstance(content, str)]
         if task.name in ("views", "walk"):
             motions = [v.motion for v in made if isinstance(v, View)]
-            assert [m.begins for m in motions] == [True, task.name == "views"] and {m.walks for m in motions} == {task.name == "walk"}
+            assert all(m.begins and m.walks == m.placed == (task.name == "walk") for m in motions) and motions[0] != motions[1]
         if task.name == "glance":
             seen = made[0].shown if isinstance(made[0], Zoomed) else made[0]
             assert isinstance(seen, Scene) and not any(i.shadow for i in seen.items)
@@ -135,7 +137,7 @@ def test_a_world_without_samples_of_a_task_says_so(pieces: Pieces) -> None:
 def fingerprint(step: Mixed) -> str:
     words = [(g.layout, [(i.ids.tolist(), i.lengths.tolist(), i.learnt.tolist()) for i in g.scripts]) for g in step.groups]
     told = [x.tobytes() for g in step.groups for made in g.grounds for x in (made.what, made.measures, made.behind, made.ink)]
-    told += [x.tobytes() for g in step.groups for x in g.motions]
+    told += [x.tobytes() for g in step.groups for x in g.sketches]
     shown = [(p.tobytes() if isinstance(p, np.ndarray) else p) for g in step.groups for block in g.pictures for p in block]
     return repr((words, told, shown, [s for s, _, _ in step.draw]))
 
@@ -284,7 +286,7 @@ def test_painting_and_everything_else_about_plans_share_no_weight(pieces: Pieces
         learnt[name] = frozenset(n for n, p in model.named_parameters() if p.grad is not None)
     painting = learnt.pop("paint")
     assert learnt.pop("views") == painting, "a pose is painted as a plan is"
-    assert {n for n in learnt.pop("walk") if not n.startswith("motions.")} <= painting
+    assert learnt.pop("walk") <= painting, "and a place over its sketch"
     assert learnt.pop("look") == painting and any(".draw." in n for n in painting) and not any(".understand." in n for n in painting)
     for name, mine in learnt.items():
         assert mine and not mine & painting and any(n.startswith("eye.") for n in mine) == (name == "glance")
@@ -371,7 +373,7 @@ def test_shares_are_read_and_checked() -> None:
 
 def test_a_reel_is_drawn_once_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAYSO_CACHE", str(tmp_path))
-    made = reel.build(1, 1, 16, 1)
+    reel.build(1, 1, 16, 1)
     told = next(iter(tmp_path.rglob("*.safetensors")))
     stamp = os.stat(told).st_mtime_ns
     again = reel.build(1, 1, 16, 1)
@@ -379,8 +381,11 @@ def test_a_reel_is_drawn_once_and_found_again(tmp_path: Path, monkeypatch: pytes
     solid = solids.sample_solid(random.Random("train solid 0"), solids.KINDS[0])
     kind, views = again.turntables[0]
     assert kind == solids.KINDS[0] and np.array_equal(views[1], solids.undyed(solid, 30, 16, 16))
-    mood, steps, pictures = made.walks[0]
-    assert len(pictures) == len(steps) + 1 and set(steps) <= set(alley.STEPS) and mood in alley.MOODS
+    places, sketches, pictures = again.walks[0]
+    assert len(pictures) == len(places) == reel.STEPS + 1 and all(p.placed for p in places) and places[0] == motion.begun(-1, "day")
+    last = alley.Walker(places[-1].cell, places[-1].way)
+    assert np.array_equal(pictures[-1], alley.render(alley.numbered(-1, "day")[0], last, 16, 16))
+    assert np.array_equal(sketches[-1], motion.sketched(places[-1], 16, 16)) and sketches.shape == pictures.shape
 
 
 def test_operations_of_a_mixed_step_count_every_block(pieces: Pieces) -> None:
@@ -452,3 +457,15 @@ def test_weights_grow_by_name(pieces: Pieces) -> None:
     for k, slug in enumerate(concepts):
         assert torch.equal(out[loop.THINGS][2 + turned.index(slug)], tensors[loop.THINGS][2 + k])
     assert torch.equal(out[loop.MEASURES][:, :least], tensors[loop.MEASURES][:, :least]) and not out[loop.MEASURES][:, least:].any()
+
+
+def test_a_plan_names_things_as_its_prompt_does() -> None:
+    car, panda = Item("car", "flat", 0.25, 0.5, 0.4, tint="#8b5a2b"), Item("panda", "flat", 0.75, 0.5, 0.4, tint="#222222")
+    scene = Scene(64, 64, Background("solid", ("#ffffff",)), (car, panda), relations=(Relation("left of", 0, (1,)),))
+    for said in ("a black panda and a brown car", "棕色的汽车右边有一只黑色的熊猫", "a black panda beside a brown automobile"):
+        first = ("car", "panda") if said[0] == "棕" else ("panda", "car")
+        named = as_named(scene, said)
+        assert tuple(i.concept for i in named.items) == first and set(named.items) == {car, panda} and not named.relations
+    over = replace(scene, items=(car, replace(panda, x=0.4)))
+    assert as_named(over, "a panda and a car") is over, "the order says which is above"
+    assert as_named(scene, "nothing of it").items == (car, panda)

@@ -191,3 +191,32 @@ def test_shadows_fall_away_from_the_sun_and_light_is_never_more_than_one() -> No
     hits = rays.meet([floor, post], eyes, down)
     light = rays.shaded([floor, post], hits, eyes, down, sun)[:, 0]
     assert light[0] < light[1] <= 1
+
+
+@pytest.mark.parametrize("mood", alley.MOODS)
+def test_a_sketch_shows_what_the_map_says_and_no_light(mood: str) -> None:
+    """Sky where the picture has sky, houses in their own colours where the picture has them lit or in shadow."""
+    for number in range(3):
+        place, walker = alley.numbered(number, mood)
+        sketch, exact = (f(place, walker, 48, 48)[..., :3].astype(float) / 255 for f in (alley.sketched, alley.render))
+        eye, ray = alley.outlook(walker, 48, 48)
+        hits, walls = alley.met(place, walker, eye, ray)
+        sky = ((hits.body < 0) & (ray[:, 1] > 0)).reshape(48, 48)
+        inside = sky[1:-1, 1:-1] & sky[:-2, 1:-1] & sky[2:, 1:-1] & sky[1:-1, :-2] & sky[1:-1, 2:]
+        assert np.abs(sketch - exact)[1:-1, 1:-1][inside].max(initial=0) < 0.02
+        near = ((hits.body >= 0) & (hits.body < walls) & (hits.far < 5)).reshape(48, 48)
+        lit = exact[near].sum(-1) / sketch[near].sum(-1)
+        assert near.sum() > 100 and 0.3 < np.quantile(lit, 0.05) < np.quantile(lit, 0.95) < 1.6
+        assert len(np.unique(sketch[near].round(2), axis=0)) < len(np.unique(exact[near].round(2), axis=0)), "no bricks, no shadows"
+
+
+def test_a_step_forward_brings_what_stands_ahead_nearer_by_a_cell() -> None:
+    seen = 0
+    for number in range(30):
+        place, walker = alley.numbered(number, "day")
+        there = [walker, alley.go(place, walker, "forward")]
+        hits = [alley.met(place, w, eye, ray[:1]) for w in there for eye, ray in (alley.outlook(w, 1, 1),)]
+        if all(0 <= h.body[0] < walls for h, walls in hits) and hits[0][0].far[0] < 20:
+            assert hits[0][0].far[0] - hits[1][0].far[0] == pytest.approx(2)
+            seen += 1
+    assert seen >= 4

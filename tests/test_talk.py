@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sayso.engines import header
-from sayso.engines.pocket import PAINTING, WALKING, PocketEngine
+from sayso.engines.pocket import PAINTING, PocketEngine
 from sayso.engines.talk import OPTIONS, Talk, look_of, understood
 from sayso.errors import BadInput, CannotDo, Unknown
 from sayso.models import tokens
@@ -180,6 +180,7 @@ TURN = "turn it 30 degrees to the left"
 
 def test_poses_and_steps_are_drawn_after_the_picture_before(engine: PocketEngine) -> None:
     one, two = picture(seed=1), picture(seed=2)
+    night = Picture(one.pixels, {"motion": moving.write(moving.begun(3, "night"))})
     talks = [
         (says(CAR),),
         (says("an alley at night"),),
@@ -187,18 +188,22 @@ def test_poses_and_steps_are_drawn_after_the_picture_before(engine: PocketEngine
         (says(CAR), says(two, role="assistant"), says(TURN)),
         (says(CAR), says(one, role="assistant"), says("turn it around")),
         (says(CAR), says(one, role="assistant"), says("turn it around"), says(two, role="assistant"), says(TURN)),
-        (says(one, "turn left"),),
-        (says(two, "turn left"),),
+        (says(night, "turn left"),),
+        (says(replace(night, pixels=two.pixels), "turn left"),),
+        (says("an alley at night"), says(night, role="assistant"), says("向前走")),
     ]
     outs = [e for talk in talks for e in engine.respond(ask(*talk)) if isinstance(e, Drew)]
     assert len({e.picture.pixels.tobytes() for e in outs}) == len(talks)
-    begun, night = "solid car #e02424 #2563eb on #ffffff turned 0", "alley night"
+    begun, alley_begun = "solid car #e02424 #2563eb on #ffffff turned 0", moving.begun(0, "night")
     told = [str(e.picture.origin["motion"]) for e in outs]
-    assert told[:2] == [begun, night] and told[6:] == ["step left", "step left"]
+    walked = [moving.stepped(moving.begun(3, "night"), step) for step in ("left", "left", "forward")]
+    assert told[:2] == [begun, moving.write(alley_begun)] and told[6:] == [moving.write(place) for place in walked]
     assert [t.split()[-1] for t in told[2:6]] == ["330", "330", "180", "150"]
     assert all(t.startswith("solid car #e02424 #2563eb on ") for t in told[2:6])
     steps = [{e.total for e in engine.respond(Ask((says(words),))) if isinstance(e, Step)} for words in (CAR, "an alley at night")]
-    assert steps == [{PAINTING}, {WALKING}] and Thought(begun) in list(engine.respond(ask(says(CAR), think=True)))
+    remarks = [e.text for e in engine.respond(ask(says("an alley"), steps=4)) if isinstance(e, Said)]
+    assert remarks == ["a picture of a walk is painted in one step; more would change nothing"]
+    assert steps == [{PAINTING}] * 2 and Thought(begun) in list(engine.respond(ask(says(CAR), think=True)))
 
 
 def posed(*messages: Message) -> str:
@@ -222,7 +227,7 @@ def test_what_is_turned_is_known_from_the_words_or_from_the_picture() -> None:
     assert pair[1] is yellow
 
 
-ELSEWHERE = [(), (says("make it blue"), says(picture(seed=4), role="assistant")), (says(picture(seed=5), "turn left"),)]
+ELSEWHERE = [(), (says("make it blue"), says(picture(seed=4), role="assistant")), (says(picture(seed=5), "an alley"),)]
 
 
 @pytest.mark.parametrize("before", ELSEWHERE)
@@ -232,6 +237,24 @@ def test_what_nobody_told_of_is_not_turned(before: tuple[Message, ...]) -> None:
     for messages in ((says(picture(), TURN),), (says(strange, TURN),), later):
         with pytest.raises(CannotDo, match="begin with such as"):
             meant(*messages)
+
+
+@pytest.mark.parametrize("told", ["", "alley night", "step left", "alley night 3 at 99,99 facing 1", "solid dog #111111 #222222 on nothing turned 90"])
+def test_nobody_walks_where_the_way_is_not_known(told: str) -> None:
+    shown = Picture(picture().pixels, {"motion": told} if told else {})
+    for messages in ((says(shown, "go forward"),), (says("an alley at night"), says(shown, role="assistant"), says("turn left"))):
+        with pytest.raises(CannotDo, match="begin with such as: an alley at night"):
+            meant(*messages)
+
+
+def test_nobody_walks_through_houses() -> None:
+    there, _ = alley.numbered(3, "day")
+    blocked = next(alley.Walker(c, w) for c in sorted(there.street) for w in range(4) if len(alley.open_steps(there, alley.Walker(c, w))) == 2)
+    place = replace(moving.begun(3, "day"), cell=blocked.cell, way=blocked.way)
+    shown = Picture(picture().pixels, {"motion": moving.write(place)})
+    with pytest.raises(BadInput, match="turn left or right"):
+        meant(says(shown, "go forward"))
+    assert meant(says(shown, "turn left")).motion == moving.stepped(place, "left")
 
 
 def test_a_planned_picture_is_edited_and_not_turned(pieces: Pieces) -> None:
@@ -382,7 +405,7 @@ def test_marks_in_a_persons_words_are_dropped(engine: PocketEngine) -> None:
 
 def test_what_it_was_trained_with_is_not_remarked_on(engine: PocketEngine, pieces: Pieces) -> None:
     rng = random.Random(0)
-    place, _ = alley.sample_alley(rng)
+    mood = rng.choice(tuple(alley.MOODS))
     spoken = [relook_words(look, rng, language) for look in looks.LOOKS for language in ("en", "zh")]
     spoken += [
         "get rid of the leftmost fox",
@@ -394,7 +417,7 @@ def test_what_it_was_trained_with_is_not_remarked_on(engine: PocketEngine, piece
     for language in ("en", "zh"):
         spoken += [solids.caption(solids.sample_solid(rng, kind), rng, language) for kind in solids.KINDS]
         spoken += [
-            alley.caption(place, rng, language),
+            alley.caption(mood, rng, language),
             *(alley.instruction(s, rng, language) for s in alley.STEPS),
             solids.instruction(60, rng, language),
         ]

@@ -1,4 +1,4 @@
-"""Grounds of plans for the model: from the drawn world's arrays to tensors."""
+"""Grounds of plans and poses for the model: from the drawn world's arrays to tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sayso.world.motion import Motion
 
 def spec_of(known: Known) -> GroundSpec:
     """The shape of a model that is told of these things."""
-    measures = grounds.MEASURES, grounds.BEHIND, grounds.COLOURS.stop, grounds.INK**2, motion.MEASURES
+    measures = grounds.MEASURES, grounds.BEHIND, grounds.COLOURS.stop, grounds.INK**2
     return GroundSpec(known.count, motion.POSES, len(grounds.MANNERS), *measures)
 
 

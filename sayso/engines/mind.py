@@ -6,9 +6,7 @@ A plan goes in and out as shorthand (world/shorthand.py), so that a thing costs 
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -20,52 +18,12 @@ from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
 from sayso.models.writer import Writer
 from sayso.types import Plan
-from sayso.world import fonts, revision, shorthand
-from sayso.world.layout import frame
-from sayso.world.plan import scene_of, to_plan
+from sayso.world import revision, shorthand
+from sayso.world.tidy import framed, roomed, spaced
 
 PLAN_LIMIT, CHANGE_LIMIT, ANSWER_LIMIT = 144, 64, 56  # pieces of a plan, of what changes of one, and of an answer
 TRIES = 4  # plans that are written before it is given up
-MANY, NEAR, GAP = 6, 2, 0.06  # things; percents of the canvas; share of a thing's side that is taken off each of its sides
-MARGIN = 0.02  # of the shorter side, that letterings keep from the frame
 WARMTH = 0.7  # at which plans after prompts are written: seeds differ in what the prompt leaves open
-
-
-def framed(plan: Plan) -> Plan:
-    """The plan with letterings that the frame would cut made smaller and moved into it."""
-    scene = scene_of(plan)
-    across, down = frame(scene.width, scene.height)
-    lines = []
-    for line in scene.lettering:
-        wide = fonts.width(line.font, line.text)
-        em = min(line.height, (across - 2 * MARGIN) / wide) if wide else line.height
-        reach = MARGIN + wide * em / 2
-        x, y = line.x * across, min(max(line.y * down, MARGIN + em / 2), down - MARGIN - em / 2)
-        lines.append(replace(line, x=min(max(x, reach), across - reach) / across, y=y / down, height=em))
-    if all(abs(a.height - b.height) + abs(a.x - b.x) + abs(a.y - b.y) < 0.005 for a, b in zip(lines, scene.lettering, strict=True)):
-        return plan
-    return replace(to_plan(replace(scene, lettering=tuple(lines))), items=plan.items, look=plan.look)
-
-
-def spaced(plan: Plan) -> Plan:
-    """The plan with things made a little smaller where they are many that touch and do not overlap, as the cells of a grid do: what
-    is learnt on the lines of the patches leaves no gaps."""
-    boxes = [item.box for item in plan.items]
-    if len(boxes) < MANY or any(_overlap(a, b) > 0 for a, b in itertools.combinations(boxes, 2)):
-        return plan
-    if not any(_overlap((a[0] - NEAR, a[1] - NEAR, a[2] + NEAR, a[3] + NEAR), b) for a, b in itertools.combinations(boxes, 2)):
-        return plan
-
-    def smaller(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        x, y = (max(1, round(GAP * side)) for side in (box[2] - box[0], box[3] - box[1]))
-        return box[0] + x, box[1] + y, box[2] - x, box[3] - y
-
-    return replace(plan, items=tuple(replace(item, box=smaller(item.box)) for item in plan.items))
-
-
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> int:
-    """Area that two boxes share."""
-    return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 class Mind:
@@ -85,7 +43,7 @@ class Mind:
         """The plan after an instruction, in an area (`area_words`) or anywhere: what the instruction does not name stays as it was."""
         row: Row = [self._short(before), self._words(area + said, 40)]
         (after,) = self._written(self._told([row]), CHANGE_LIMIT, [seed], 0.0, lambda text: revision.read(text, before))
-        return after
+        return after if after is None or area else roomed(before, after)
 
     def combine(self, plans: Sequence[Plan], said: str, seed: int) -> Plan | None:
         """The plan of one picture made from several: one of them, changed."""

@@ -20,8 +20,9 @@ from sayso.engines.editing import Edit
 from sayso.engines.ground import of_plans, of_poses, spec_of
 from sayso.engines.keeping import resized
 from sayso.engines.layers import Layers
+from sayso.engines.machine import quick_dtype
 from sayso.engines.mind import Mind
-from sayso.engines.sampling import Sampling, draw, draw_after, paint
+from sayso.engines.sampling import Sampling, draw, paint, paint_over
 from sayso.engines.seeing import Seeing
 from sayso.engines.talk import Talk, familiar, look_of, understood
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
@@ -43,8 +44,7 @@ OBLONG = ((1, 1), (9, 7), (7, 9), (5, 3), (3, 5))  # width : height of the canva
 STRETCH = 0.04  # how far an asked aspect may lie from one of these; the picture is stretched by that much
 FARTHEST = 0.35  # the same for a picture that is edited: it is squeezed for the model and stretched back
 RIM = 2  # pixels of the model around what is kept of a sheet, which the finisher sees beside it
-WALKING = 16  # steps of a picture of a walk, which leaves much open
-PAINTING = 1  # steps that a picture takes whose plan says all: what is to be painted is not in doubt, and more steps only add errors
+PAINTING = 1  # steps that a picture takes of which all is told: what is to be painted is not in doubt, and more steps only add errors
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class PocketEngine:
             raise CannotDo("these weights draw only after plans; leave the plan out to have one made, or give your own")
         usual = {"steps": STEPS, "guidance": GUIDANCE} if talk.plan == "" else self.sampling
         if talk.motion is not None:
-            usual = {"steps": WALKING if talk.motion.walks else PAINTING, "guidance": 1.0}
+            usual = {"steps": PAINTING, "guidance": 1.0}
         steps = int(usual["steps"]) if ask.steps is None else ask.steps
         how = Sampling(steps, float(usual["guidance"]) if ask.guidance is None else ask.guidance)
         if how.guidance < 0 or how.steps < 1:
@@ -141,6 +141,8 @@ class PocketEngine:
             raise CannotDo(f"this model draws without guidance and {how.guidance:g} was asked for; leave the guidance out")
         if talk.motion is not None and canvas.rows != canvas.columns:
             raise BadInput("turntables and walks are square; " + ("cut the picture to a square" if talk.pairs else "ask for 512x512"))
+        if talk.motion is not None and talk.motion.walks:
+            how = replace(how, steps=PAINTING)  # the sketch says all: `_moved` tells who asks for more
         return Order(ask, talk, canvas, how)
 
     # --- words ---------------------------------------------------------------------------------------------------------
@@ -324,13 +326,15 @@ class PocketEngine:
         return best
 
     def _moved(self, order: Order) -> Iterator[Event]:
-        """A picture of a turntable or a walk: it is shown the picture before, if it goes on from one."""
+        """A picture of a turntable or a walk: a pose is told, a place sketched, and the picture before shown, if there is one."""
         ask, talk, canvas, how = order.ask, order.talk, order.canvas, order.how
         assert talk.motion is not None
         for remark in self._unread(talk.prompt):
             yield Said(remark)
         if missing := moving.left_out(talk.prompt, talk.motion):
             yield Said(f"a 3d model stands alone; left out: {', '.join(art.concept(slug).en[0] for slug in missing)}")
+        if talk.motion.walks and (ask.steps or PAINTING) > PAINTING:
+            yield Said("a picture of a walk is painted in one step; more would change nothing")
         row: Row = [self._patches(picture, canvas) for _, picture in talk.pairs]
         before = context.read(self.model, self.pieces, [row], self._coordinates(canvas), self.dtype)
         for i in range(ask.count):
@@ -347,14 +351,15 @@ class PocketEngine:
             yield Drew(i, Picture(pixels, {**self._origin(seed, how, None), "motion": moving.write(motion)}), seed)
 
     def _steps(self, motion: Motion, before: Context, seed: int, canvas: Canvas, how: Sampling) -> Iterator[torch.Tensor]:
-        """The picture [1, 4, h, w] after each step: a pose is painted, a step of a walk is drawn from noise."""
-        device, shape = self.model.embed.weight.device, (canvas.rows, canvas.columns)
-        if motion.walks:
-            told = torch.from_numpy(moving.measures(motion))[None].to(device)
-            return draw_after(self.model, before, [seed], *shape, self.canvas.patch, how, self.dtype, told)
+        """The picture [1, 4, h, w] after each step."""
         assert self.known is not None
+        shape, patch, device = (canvas.rows, canvas.columns), self.canvas.patch, self.model.embed.weight.device
+        if motion.placed:
+            sketch = moving.sketched(motion, canvas.rows * patch, canvas.columns * patch)
+            begun = patchify(encode(sketch[None]), patch).to(device)
+            return iter([paint_over(self.model, begun, *shape, patch, self.dtype, before)])
         ground = of_poses([motion], self.known, *shape, device)
-        return paint(self.model, ground, [seed], *shape, self.canvas.patch, how.steps, self.dtype, before)
+        return paint(self.model, ground, [seed], *shape, patch, how.steps, self.dtype, before)
 
     def _finished(self, parts: Layers, sheets: list[torch.Tensor], ask: Ask, canvas: Canvas) -> np.ndarray:
         """The sheets of a picture, each [4, h, w] in −1..1, finished and laid together: uint8 [H, W, 4]."""
@@ -450,13 +455,6 @@ def patches(across: int, down: int, tokens: int) -> tuple[int, int]:
     return by[0] * side // 8, by[1] * side // 8
 
 
-def _quick_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it quickly, else float32."""
-    if device.type == "cpu":
-        return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
-    return torch.bfloat16
-
-
 def load(device: str | None = None, weights: Path | None = None) -> PocketEngine:
     """The engine from a checkpoint, by default the bundled one. Raises BadWeights or CannotDo."""
     if device is None:
@@ -464,7 +462,7 @@ def load(device: str | None = None, weights: Path | None = None) -> PocketEngine
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise CannotDo(f"there is no GPU for --device {device}; use cpu")
     place = torch.device(device)
-    dtype = _quick_dtype(place)
+    dtype = quick_dtype(place)
     path = weights or header.pocket_weights()
     tensors, facts = checkpoint.load(path)
     try:

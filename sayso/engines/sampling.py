@@ -18,6 +18,8 @@ from sayso.models.grounding import Ground
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel, patch_coordinates
 
+SKETCHED = 0.25  # the time that a sketch which is painted over stands for
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -80,19 +82,15 @@ def draw_after(
     patch: int,
     how: Sampling,
     dtype: torch.dtype,
-    motion: Tensor | None = None,
 ) -> Iterator[Tensor]:
-    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1.
-
-    `motion` [B, M]: which steps of walks they are; there is no guidance then.
-    """
+    """As `draw`, after any context of B sequences, or of 2 B (the latter half without words) where guidance is not 1."""
     guided = how.guidance != 1
     device = model.embed.weight.device
     where = patch_coordinates(rows, columns).to(device)
     z = noise_of(seeds, rows * columns, model.spec.patch_channels, device)
     B = len(z)
     cache, start = context.cache, context.start
-    assert len(start) == B * (1 + guided) and (motion is None or not guided)
+    assert len(start) == B * (1 + guided)
     alone = context.pick(torch.arange(B, device=device)).cache if guided else cache
     times = flow.time_grid(how.steps, how.shift)
     strides = dict(zip(times[:-1].tolist(), (times[:-1] - times[1:]).tolist(), strict=True))
@@ -100,7 +98,7 @@ def draw_after(
     def velocity(z: Tensor, t: Tensor) -> Tensor:
         stride = torch.full_like(t, strides[float(t[0])]) if model.stride is not None else None
         if not guided or not how.interval[0] < float(t[0]) <= how.interval[1]:
-            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride, motion)
+            v = _velocity(model, z, t, where, start[:B], alone, dtype, stride)
         else:
             twice = None if stride is None else torch.cat((stride, stride))
             both = _velocity(model, torch.cat((z, z)), torch.cat((t, t)), where, start, cache, dtype, twice)
@@ -121,9 +119,8 @@ def _velocity(
     cache: Cache | None,
     dtype: torch.dtype,
     stride: Tensor | None,
-    motion: Tensor | None = None,
 ) -> Tensor:
-    out = model.predict(z.to(dtype), t, where, start, cache, stride, None, motion).float()
+    out = model.predict(z.to(dtype), t, where, start, cache, stride).float()
     return flow.velocity_of_data(out, z, t) if model.predicts_data else out
 
 
@@ -155,3 +152,21 @@ def paint(
         out = model.predict(z.to(dtype), now, where, start, cache, None, ground).float()
         total += out if model.predicts_data else flow.data_of_velocity(out, z, now)
         yield unpatchify(total / (step + 1), patch, rows, columns)
+
+
+@torch.no_grad()
+def paint_over(
+    model: UnifiedModel, sketch: Tensor, rows: int, columns: int, patch: int, dtype: torch.dtype, context: Context | None = None
+) -> Tensor:
+    """Sketches [B, T, C] painted over, after a context of B sequences or none: float32 [B, 4, H, W] premultiplied in −1..1.
+
+    A sketch stands where noise stood, as a picture that is nearly done (as in SDEdit, Meng et al. 2021, but without noise): there is nothing
+    to be chosen, so one step does it.
+    """
+    device = model.embed.weight.device
+    start = torch.zeros(len(sketch), device=device) if context is None else context.start
+    at = torch.full((len(sketch),), SKETCHED, device=device)
+    cache = None if context is None else context.cache
+    out = model.predict(sketch.to(dtype), at, patch_coordinates(rows, columns).to(device), start, cache).float()
+    x_hat = out if model.predicts_data else flow.data_of_velocity(out, sketch, at)
+    return unpatchify(x_hat, patch, rows, columns)

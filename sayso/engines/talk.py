@@ -34,7 +34,7 @@ class Talk:
     """`pairs`: at most WINDOW, the last one being what an edit is about. `prompt`: what is asked for now.
 
     `brought`: how many pictures came with the prompt. `wants`: a picture or words. `plan`: text of a plan to keep to, None = the
-    model's own, "" = none at all. `mask`: as in Ask. `motion`: the pose or the step of a walk that the prompt asks for;
+    model's own, "" = none at all. `mask`: as in Ask. `motion`: the pose or the place in an alley that the prompt asks for;
     `pairs` then holds the picture it goes on from, if any. `layers`: whether what a plan says is painted one by one.
     """
 
@@ -84,10 +84,10 @@ Pairs = tuple[tuple[str, Picture], ...]
 
 
 def _motion(ask: Ask, prompt: str, pairs: list[tuple[str, Picture]], abilities: Collection[Ability]) -> tuple[Motion, Pairs] | None:
-    """The pose or the step of a walk that the prompt asks for, where these weights can, and the picture that it goes on from. A picture
+    """The pose or the place in an alley that the prompt asks for, where these weights can, and the picture that it goes on from. A picture
     painted after a plan is neither.
 
-    Raises CannotDo for what does not go with it, and for a turn of what nobody has told of.
+    Raises CannotDo for what does not go with it and for going on from what nobody has told of, BadInput for a step into a house.
     """
     if not {Ability.VIEWS, Ability.WALK} & set(abilities) or ask.mask is not None or ask.options.get("plan") is not None:
         return None
@@ -100,8 +100,12 @@ def _motion(ask: Ask, prompt: str, pairs: list[tuple[str, Picture]], abilities: 
         raise CannotDo(f'solids and alleys are drawn in one way, not in the style "{ask.style}"; leave the style out')
     if ask.background and not motion.kind:
         raise CannotDo("only a new 3d model has a background of its own; leave the background out")
-    if motion.begins or motion.step:
-        return motion, () if motion.begins else tuple(pairs[-1:])
+    if motion.begins:
+        return motion, ()
+    if motion.step:
+        if (place := motions.place_of(pairs[-1][1].origin)) is None:
+            raise CannotDo("I walk only where I know the way: in alleys of my own; begin with such as: an alley at night")
+        return motions.stepped(place, motion.step), tuple(pairs[-1:])
     if (pose := _pose(pairs)) is None:
         raise CannotDo("I turn only what the words before tell of; begin with such as: a toy car, red and blue, 3d model")
     return motions.turned(pose, motion.turn), tuple(pairs[-1:])

@@ -16,7 +16,7 @@ import numpy as np
 
 from sayso.errors import BadInput, CannotDo
 from sayso.types import Ability, Ask, Drew, Engine, Message, Part, Picture, Said, Text
-from sayso.world import alley, compare, edits, lexicon, looks, masks, negation, questions, solids, wording
+from sayso.world import alley, compare, edits, lexicon, looks, masks, motion, negation, questions, solids, wording
 from sayso.world.captions import caption
 from sayso.world.combine import sample_combination
 from sayso.world.layout import frame
@@ -411,19 +411,30 @@ def _view(room: Room, index: int) -> Outcome:
     return Outcome(f"{solids.NAMES_EN[solid.kind]}: {said}", pixels, not reasons, 1 - len(reasons) / 2, tuple(reasons))
 
 
-def _step(room: Room, index: int) -> Outcome:
-    """One step in an alley that the model sees one picture of."""
+WALKED = 3  # steps of a walk
+
+
+def _walk(room: Room, index: int) -> Outcome:
+    """Steps in an alley of the engine's own, each from its last picture. The last one is compared with what is to be seen in that alley
+    there, before the step and after the other ones."""
     rng = room.rng("walks", index)
     language = _language(rng)
-    place, walker = alley.sample_alley(rng)
-    able = alley.open_steps(place, walker)
-    step = able[index % len(able)]
-    before = alley.render(place, walker, 128, 128)
-    said = alley.instruction(step, rng, language)
-    pixels = room.draw([user(alley.caption(place, rng, language)), drawn(before), user(said)], index)
-    beside = {s: alley.render(place, alley.go(place, walker, s), 128, 128) for s in able}
-    reasons = _nearest(pixels, {**beside, "standing still": before}, step)
-    return Outcome(said, pixels, not reasons, 1 - len(reasons) / 2, tuple(reasons))
+    said = alley.caption(tuple(alley.MOODS)[index % len(alley.MOODS)], rng, language)
+    picture = room.drawn([user(said)], index)
+    begun = motion.place_of(picture.origin)
+    if begun is None or begun.alley is None:
+        return Outcome(said, picture.pixels, False, 0.0, ("the picture does not say which alley it shows",))
+    place, walker = alley.numbered(begun.alley, begun.mood)
+    messages, trail = [user(said), drawn(picture)], [walker]
+    for step in alley.sample_walk(place, walker, rng, WALKED):
+        said = alley.instruction(step, rng, language)
+        picture = room.drawn([*messages, user(said)], index)
+        messages += [user(said), drawn(picture)]
+        trail.append(alley.go(place, trail[-1], step))
+    before = trail[-2]
+    beside = {s: alley.render(place, alley.go(place, before, s), 128, 128) for s in alley.open_steps(place, before)}
+    reasons = _nearest(picture.pixels, {**beside, "standing still": alley.render(place, before, 128, 128)}, step)
+    return Outcome(said, picture.pixels, not reasons, 1 - len(reasons) / 2, tuple(reasons))
 
 
 EXAMS: tuple[Exam, ...] = (
@@ -439,7 +450,7 @@ EXAMS: tuple[Exam, ...] = (
     Exam("without a plan", Ability.THINK, _without_plan),
     Exam("with a plan", Ability.THINK, _with_plan),
     Exam("views", Ability.VIEWS, _view),
-    Exam("walks", Ability.WALK, _step),
+    Exam("walks", Ability.WALK, _walk),
 )
 
 

@@ -1,9 +1,7 @@
 """Grounds to rows: what a plan says of each patch, added to the patch before the first layer of the draw expert.
 
-And motions to rows: which step of a walk a picture is, added to all its patches.
-
-Axes: B pictures, T patches, K things a patch is told of, F measures of a thing, G of what lies behind, I parts of a patch, M measures
-of a motion, C model width.
+Axes: B pictures, T patches, K things a patch is told of, F measures of a thing, G of what lies behind, I parts of a patch, C model
+width.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 @dataclass(frozen=True)
 class GroundSpec:
     """`things`: rows of the table of things, `poses`: rows after them for solids in their poses; `manners`: rows of styles and fonts;
-    `measures` F; `behind` G, of which the first `sort` say what kind of background it is; `ink` I; `motion` M."""
+    `measures` F; `behind` G, of which the first `sort` say what kind of background it is; `ink` I."""
 
     things: int
     poses: int
@@ -27,7 +25,6 @@ class GroundSpec:
     behind: int
     sort: int
     ink: int
-    motion: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +70,3 @@ class Grounding(nn.Module):
         back = F.silu(F.linear(ground.behind.to(dtype), self.behind.weight.to(dtype), self.behind.bias.to(dtype)))
         ink = F.linear(ground.ink.to(dtype), self.ink.weight.to(dtype))
         return F.linear(hidden, self.thing_out.weight.to(dtype)) + F.linear(back, self.behind_out.weight.to(dtype)) + ink
-
-
-class Motions(nn.Module):
-    def __init__(self, spec: GroundSpec, width: int):
-        super().__init__()
-        self.out = nn.Linear(spec.motion, width, bias=False)
-
-    def forward(self, motion: Tensor, dtype: torch.dtype) -> Tensor:
-        """[B, M] → rows [B, 1, C]."""
-        return F.linear(motion.to(dtype), self.out.weight.to(dtype))[:, None]

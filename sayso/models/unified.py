@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sayso.models.grounding import Ground, Grounding, GroundSpec, Motions
+from sayso.models.grounding import Ground, Grounding, GroundSpec
 from sayso.models.naming import Naming
 from sayso.models.specs import Prediction, UnifiedSpec
 from sayso.models.vision import Eye, VisionTower
@@ -274,7 +274,6 @@ class UnifiedModel(nn.Module):
         self.grounding = None if grounds is None else Grounding(grounds, spec.width)
         self.eye = None if grounds is None else Eye(4, math.isqrt(spec.patch_channels // 4), spec.width)
         self.naming = None if grounds is None else Naming(grounds, spec.width)
-        self.motions = None if grounds is None else Motions(grounds, spec.width)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights from the generator: σ = 1/√fan-in, output projections of the layers and the picture head zero."""
@@ -285,7 +284,7 @@ class UnifiedModel(nn.Module):
                 continue
             if name.endswith(("o_proj.weight", "down_proj.weight")) or name in ("patch_out.weight", "stride.fc2.weight") or (
                 name.startswith("eye.") and name.endswith("second.weight")
-            ) or name in ("grounding.ink.weight", "motions.out.weight"):
+            ) or name == "grounding.ink.weight":
                 nn.init.zeros_(parameter)
             elif name in ("embed.weight", "grounding.things.weight", "grounding.poses.weight", "grounding.manners.weight"):
                 nn.init.normal_(parameter, std=0.25, generator=generator)
@@ -343,10 +342,9 @@ class UnifiedModel(nn.Module):
         cache: Cache | None,
         stride: Tensor | None = None,
         ground: Ground | None = None,
-        motion: Tensor | None = None,
     ) -> Tensor:
         """What `draw` puts out, through the picture head: [B, P, patch_channels] like z."""
-        return self.patch_out(self.draw(z, t, coordinates, start, cache, stride, ground, motion).draw)
+        return self.patch_out(self.draw(z, t, coordinates, start, cache, stride, ground).draw)
 
     def show(self, x: Tensor, coordinates: Tensor, start: Tensor, cache: Cache | None) -> Output:
         """Clean patches x [B, P, patch_channels] become context for what is drawn after them, as a picture at time 0."""
@@ -366,13 +364,12 @@ class UnifiedModel(nn.Module):
         cache: Cache | None,
         stride: Tensor | None = None,
         ground: Ground | None = None,
-        motion: Tensor | None = None,
     ) -> Output:
         """Runs patches z [B, P, patch_channels] at times t [B] (0 = a clean picture to look back on) after `cache`.
 
         `coordinates` [P, 2] from `where`; `start` [B]: the sequence position of the picture and of its marks. `stride` [B]:
         how much time the sampler's step takes, for weights that were distilled to few steps (None: an infinitely small one).
-        `ground`: what a plan puts where (None: the words before must do). `motion` [B, M]: which step of a walk it is.
+        `ground`: what a plan or a pose puts where (None: the words before, or what z already shows, must do).
         """
         rows = self.patch_in(z if self.squeeze is None else self.squeeze(z))
         when = self.time(t, z.dtype)
@@ -382,9 +379,6 @@ class UnifiedModel(nn.Module):
         if ground is not None:
             assert self.grounding is not None, "these weights cannot be told of a plan"
             rows = rows + self.grounding(ground, z.dtype)
-        if motion is not None:
-            assert self.motions is not None, "these weights do not walk"
-            rows = rows + self.motions(motion, z.dtype)
         marks = self.mark_rows(len(z), z.dtype)
         sequence = start[:, None, None].expand(-1, marks.shape[1] + z.shape[1], 1)
         places = F.pad(coordinates.float(), (0, 0, marks.shape[1], 0)).expand(len(z), -1, -1)

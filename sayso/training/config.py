@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 TEXT_LIMIT = 112  # pieces of a caption
@@ -110,7 +110,6 @@ class TrainConfig:
     text_weight: float = 0.1  # of the cross-entropy of written words beside the loss on the velocity
     paint_shift: float = 3.0  # time_shift of pictures painted after their plan: all that is to be learnt is near noise
     blind: float = 0.7  # share of them at pure noise: one step draws them, from the plan alone
-    half_blind: float = 0.4  # the same share of walks, which leave more open
     dense_read: float = 0.4  # weight of the lesson of the eye
     reel: tuple[int, int] = (400, 300)  # turntables and walks drawn ahead, where those are tasks
 
@@ -119,7 +118,9 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        return cls(**{**values, "stages": tuple(Stage(**s) for s in values["stages"]), **_tuples(values)})
+        known = {field.name for field in fields(cls)}  # states of before may tell of more
+        told = {name: value for name, value in values.items() if name in known}
+        return cls(**{**told, "stages": tuple(Stage(**s) for s in values["stages"]), **_tuples(values)})
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

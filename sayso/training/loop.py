@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sayso.engines import checkpoint
 from sayso.engines.ground import spec_of
+from sayso.engines.machine import quick_dtype
 from sayso.engines.sampling import Sampling, draw
 from sayso.errors import BadInput, BadWeights, SaysoError
 from sayso.evals.sheet import sheet
@@ -152,7 +153,7 @@ def grown(tensors: dict[str, Tensor], facts: dict[str, Any], fresh: UnifiedModel
                     things = _taken(out[name], new[name][: len(new[THINGS])], rows)
                     out[name] = torch.cat((things, out[name][len(was) + 2 :]))
             out[MEASURES] = F.pad(out[MEASURES], (0, new[MEASURES].shape[1] - out[MEASURES].shape[1]))
-        later = ("grounding.", "eye.", "naming.", "motions.")
+        later = ("grounding.", "eye.", "naming.")
         out |= {name: tensor for name, tensor in new.items() if name.startswith(later) and name not in out}
     return out
 
@@ -231,7 +232,7 @@ def train_step(run: Run, drafts: Drafts | Mixed, atlas: Atlas, shape: tuple[int,
     config, stage = run.config, run.stage
     device = atlas.device
     generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + run.step)
-    dtype = torch.bfloat16
+    dtype = quick_dtype(device)
     total = torch.zeros((), device=device)
     drawn, groups = (drafts.draw, drafts.groups) if isinstance(drafts, Mixed) else (drafts, ())
     for batch in compose(drawn, atlas, world_of(config), config.patch, *shape, config.foreground) if drawn else ():
@@ -265,11 +266,9 @@ def samples(run: Run, out: Path) -> None:
     if model.grounding is not None:
         report.painted(model, known_of(run.config), world_of(run.config), run.config.patch, run.stage.tokens).save(out)
         return
-    side = round(run.stage.tokens**0.5)
-    prompts = list(report.SHOWN)
-    for x in draw(
-        model, run.pieces, prompts, list(range(len(prompts))), side, side, run.config.patch, Sampling(16, 3.0), TEXT_LIMIT, torch.bfloat16
-    ):
+    side, dtype = round(run.stage.tokens**0.5), quick_dtype(model.embed.weight.device)
+    prompts, how = list(report.SHOWN), Sampling(16, 3.0)
+    for x in draw(model, run.pieces, prompts, list(range(len(prompts))), side, side, run.config.patch, how, TEXT_LIMIT, dtype):
         last = x
     sheet(list(decode(last)), 8, 128).save(out)
 

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sayso.engines.ground import ground_of
+from sayso.engines.sampling import SKETCHED
 from sayso.models import flow
 from sayso.models.codecs.pixels import encode, patchify, unpatchify
 from sayso.models.grounding import Ground
@@ -31,7 +32,6 @@ from sayso.training.tasks import BY_NAME, SEEN, ZOOM, Desk, Image, Layout, Paint
 from sayso.world import compositor, looks
 from sayso.world.atlas import Atlas
 from sayso.world.grounds import Grounds, Known, characters, grounds, posed
-from sayso.world.motion import measures
 from sayso.world.sampler import WorldSpec
 from sayso.world.scene import Scene
 
@@ -49,14 +49,14 @@ class Script:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Samples of one layout: per text of it a script, per picture B of them, per painted picture its grounds, and per picture of a
-    walk float32 [B, M] of which step it is."""
+    """Samples of one layout: per text of it a script, per picture B of them, per painted picture its grounds, and per sketched one B
+    sketches."""
 
     layout: Layout
     scripts: tuple[Script, ...]
     pictures: tuple[tuple[Image, ...], ...]
     grounds: tuple[Grounds, ...] = ()
-    motions: tuple[np.ndarray, ...] = ()
+    sketches: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scripts[0].ids if self.scripts else self.pictures[0])
@@ -163,14 +163,14 @@ def draft_group(
             at += len(blocks)
     pictures = [tuple(p.image if isinstance(p, Painting | View) else p for p in column) for column in zip(*shots, strict=True)]
     told = [column for column in zip(*shots, strict=True) if isinstance(column[0], Painting | View)]
-    motions = tuple(np.stack([measures(p.motion) for p in column]) for column in told if _walks(column))
     shape = size[1] // patch, size[0] // patch
-    ground = tuple(_grounds(column, world, shape) for column in told if not _walks(column))
-    return Group(task.layout, tuple(scripts), tuple(pictures), ground, motions)
+    sketches = tuple(np.stack([p.sketch for p in column]) for column in told if _sketched(column))
+    ground = tuple(_grounds(column, world, shape) for column in told if not _sketched(column))
+    return Group(task.layout, tuple(scripts), tuple(pictures), ground, sketches)
 
 
-def _walks(column: Sequence[object]) -> bool:
-    return isinstance(column[0], View) and column[0].motion.walks
+def _sketched(column: Sequence[object]) -> bool:
+    return isinstance(column[0], View) and column[0].sketch is not None
 
 
 def _grounds(column: Sequence[object], world: WorldSpec, shape: tuple[int, int]) -> Grounds:
@@ -249,7 +249,7 @@ class MixedStream(Stream):
 class Ready:
     """A group on the device. `scripts`: ids int64 [B, U], lengths int64 [B], learnt bool [B, U] of each text; `patches` float32
     [B, T, C] and `weights` float32 [B, T] (mean 1) per picture; `coordinates` [T, 2] of patches in `shape` (rows, columns);
-    `grounds` of each painted picture; `names` in a picture that is only seen; `motions` float32 [B, M] of steps of walks."""
+    `grounds` of each painted picture; `names` in a picture that is only seen; `sketches` float32 [B, T, C] of each sketched picture."""
 
     layout: Layout
     scripts: list[tuple[Tensor, Tensor, Tensor]]
@@ -259,20 +259,17 @@ class Ready:
     shape: tuple[int, int]
     grounds: list[Ground]
     names: Names | None
-    motions: list[Tensor]
+    sketches: list[Tensor]
 
 
 def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, columns: int, foreground: float) -> Ready:
-    """Draws a group's scenes on the atlas' device. What differs from the picture before weighs as much as the foreground."""
+    """Draws a group's scenes on the atlas' device."""
     device = atlas.device
     patches: list[Tensor] = []
     weights: list[Tensor] = []
     seen = None
-    for k, pictures in enumerate(group.pictures):
+    for pictures in group.pictures:
         tokens, cover = _patches(pictures, atlas, patch, rows, columns)
-        if k and group.motions:
-            differs = ((tokens - patches[-1]).abs().amax(-1) > 0.06).float()
-            cover = torch.maximum(cover, differs)
         weight = 1 + foreground * cover
         patches.append(tokens)
         weights.append(weight / weight.mean())
@@ -281,8 +278,9 @@ def ready(group: Group, atlas: Atlas, world: WorldSpec, patch: int, rows: int, c
     scripts = [(torch.from_numpy(s.ids).to(device), torch.from_numpy(s.lengths).to(device), torch.from_numpy(s.learnt).to(device))
                for s in group.scripts]
     told = [ground_of(made).to(device) for made in group.grounds]
-    motions = [torch.from_numpy(m).to(device) for m in group.motions]
-    return Ready(group.layout, scripts, patches, weights, patch_coordinates(rows, columns).to(device), (rows, columns), told, seen, motions)
+    sketches = [patchify(encode(pixels), patch).to(device) for pixels in group.sketches]
+    where = patch_coordinates(rows, columns).to(device)
+    return Ready(group.layout, scripts, patches, weights, where, (rows, columns), told, seen, sketches)
 
 
 def _patches(pictures: tuple[Image, ...], atlas: Atlas, patch: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
@@ -341,7 +339,7 @@ def group_loss(
     start = torch.zeros(B, device=device)
     cache: Cache | None = None
     scripts, shots = iter(group.scripts), zip(group.patches, group.weights, strict=True)
-    grounds_left, motions = iter(group.grounds), iter(group.motions)
+    grounds_left, sketches = iter(group.grounds), iter(group.sketches)
     drawn, written, named = [], [], []
     for block in texts_of(group.layout):
         if isinstance(block, list):
@@ -352,11 +350,15 @@ def group_loss(
             cache, start = out.cache, start + lengths
             continue
         x, weight = next(shots)
-        if block.drawn:
-            t = _times(B, generator, device, config.paint_shift, config.blind if block.painted else config.half_blind)
+        if block.sketched:
+            at, now = torch.full((B,), SKETCHED, device=device), torch.ones(B, device=device)
+            x_hat = model.predict(next(sketches).to(dtype), at, group.coordinates, start, cache)
+            drawn.append(flow.velocity_loss(x_hat.float(), x, now, weight, config.t_min))
+        elif block.drawn:
+            t = _times(B, generator, device, config.paint_shift, config.blind)
             z = flow.mix(x, torch.randn(x.shape, generator=generator, device=device), t)
-            ground, motion = next(grounds_left) if block.painted else None, next(motions) if block.moved else None
-            x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache, None, ground, motion)
+            ground = next(grounds_left) if block.painted else None
+            x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache, None, ground)
             drawn.append(flow.velocity_loss(x_hat.float(), x, t, weight, config.t_min))
         if block.shown:
             if block == SEEN:

@@ -1,13 +1,15 @@
 """Muon for the matrices of the blocks, AdamW for everything else, and the running mean of the weights.
 
 Muon: Jordan et al. 2024 ("Muon: an optimizer for hidden layers"): Nesterov momentum, then the nearest semi-orthogonal
-matrix by five Newton–Schulz steps in bfloat16. Matrices of one shape are stacked and updated together.
+matrix by five Newton–Schulz steps, in bfloat16 where that is quick. Matrices of one shape are stacked and updated together.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from sayso.engines.machine import quick_dtype
 
 MOMENTUM = 0.95
 _NS = (3.4445, -4.7750, 2.0315)  # the quintic's coefficients, from the reference above
@@ -16,7 +18,7 @@ _NS = (3.4445, -4.7750, 2.0315)  # the quintic's coefficients, from the referenc
 def orthogonalise(g: Tensor) -> Tensor:
     """[N, out, in] → the same, singular values pressed into about 0.7..1.2."""
     a, b, c = _NS
-    x = g.bfloat16()
+    x = g.to(quick_dtype(g.device))
     wide = x.shape[-2] <= x.shape[-1]
     x = x if wide else x.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

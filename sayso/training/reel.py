@@ -20,7 +20,7 @@ from sayso import paths
 from sayso.errors import CannotWrite
 from sayso.training.config import TrainConfig
 from sayso.training.tasks import Reel
-from sayso.world import alley, rays, solids
+from sayso.world import alley, motion, rays, solids
 
 STEPS = 8  # of each walk
 Progress = Callable[[int, int], None]
@@ -33,17 +33,16 @@ def _turntable(job: tuple[int, int]) -> tuple[str, np.ndarray]:
     return solid.kind, np.stack([solids.undyed(solid, turn, side, side) for turn in range(0, 360, solids.STEP)])
 
 
-def _stroll(job: tuple[int, int]) -> tuple[str, tuple[str, ...], np.ndarray]:
-    """An alley's mood, the steps of a walk, and what is seen before, between and after them [9, S, S, 4]."""
+def _stroll(job: tuple[int, int]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """The places of a walk, written out, sketches of them and what is seen there [9, S, S, 4]. Alleys to train in have numbers below zero."""
     index, side = job
-    rng = random.Random(f"train alley {index}")
-    place, walker = alley.sample_alley(rng, tuple(alley.MOODS)[index % len(alley.MOODS)])
-    steps = alley.sample_walk(place, walker, rng, STEPS)
-    pictures = [alley.render(place, walker, side, side)]
-    for step in steps:
-        walker = alley.go(place, walker, step)
-        pictures.append(alley.render(place, walker, side, side))
-    return place.mood, tuple(steps), np.stack(pictures)
+    place = motion.begun(-1 - index, tuple(alley.MOODS)[index % len(alley.MOODS)])
+    there, walker = alley.numbered(-1 - index, place.mood)
+    places = [place]
+    for step in alley.sample_walk(there, walker, random.Random(f"walk {index}"), STEPS):
+        places.append(motion.stepped(places[-1], step))
+    seen = [alley.render(there, alley.Walker(p.cell, p.way), side, side) for p in places]
+    return tuple(map(motion.write, places)), np.stack([motion.sketched(p, side, side) for p in places]), np.stack(seen)
 
 
 def _path(turntables: int, walks: int, side: int) -> Path:
@@ -64,9 +63,10 @@ def build(turntables: int, walks: int, side: int, workers: int, progress: Progre
             second = pool.map(_stroll, [(i, side) for i in range(walks)])
             views = list(_told(first, 0, turntables + walks, progress))
             strolls = list(_told(second, turntables, turntables + walks, progress))
-        words = {"views": [kind for kind, _ in views], "walks": [[mood, steps] for mood, steps, _ in strolls]}
+        words = {"views": [kind for kind, _ in views], "walks": [places for places, _, _ in strolls]}
         arrays = {
             "views": np.stack([v for _, v in views]),
+            "sketches": np.stack([s for _, s, _ in strolls]),
             "walks": np.stack([w for _, _, w in strolls]),
             "words": np.frombuffer(json.dumps(words).encode(), dtype=np.uint8),
         }
@@ -100,7 +100,8 @@ def _load(path: Path) -> Reel:
     arrays = load_file(path)
     words = json.loads(arrays["words"].tobytes())
     views = tuple(zip(words["views"], arrays["views"], strict=True))
-    walks = tuple((mood, tuple(steps), p) for (mood, steps), p in zip(words["walks"], arrays["walks"], strict=True))
+    strolls = zip(words["walks"], arrays["sketches"], arrays["walks"], strict=True)
+    walks = tuple((tuple(map(motion.read, places)), sketches, seen) for places, sketches, seen in strolls)
     return Reel(views, walks)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from sayso.engines.ground import of_plans
+from sayso.engines.machine import quick_dtype
 from sayso.engines.sampling import paint
 from sayso.evals.sheet import sheet
 from sayso.models.codecs.pixels import decode
@@ -57,7 +57,7 @@ def painted(model: UnifiedModel, known: Known, world: WorldSpec, patch: int, tok
     scenes = [replace(s, items=tuple(replace(i, shadow=False) for i in s.items)) for s in scenes]
     device = model.embed.weight.device
     ground = of_plans([plan.to_plan(s) for s in scenes], known, side, side, device)
-    for x in paint(model, ground, list(range(len(scenes))), side, side, patch, 1, torch.bfloat16):
+    for x in paint(model, ground, list(range(len(scenes))), side, side, patch, 1, quick_dtype(device)):
         last = x
     exact = [render(s, side * patch, side * patch) for s in scenes]
     return sheet([one for pair in zip(exact, decode(last), strict=True) for one in pair], 12, 96)

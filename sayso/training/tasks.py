@@ -8,6 +8,7 @@ to be written, pictures to be drawn. Everything here is a pure function of a `ra
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,12 +17,12 @@ import numpy as np
 
 from sayso.errors import BadInput
 from sayso.types import Plan
-from sayso.world import edits, fonts, looks, masks, plan, revision, sheets, shorthand, solids
+from sayso.world import edits, fonts, lexicon, looks, masks, plan, revision, sheets, shorthand, solids
 from sayso.world.captions import caption
 from sayso.world.colours import COLOURS
 from sayso.world.combine import sample_combination
 from sayso.world.compare import sample_comparison
-from sayso.world.layout import frame
+from sayso.world.layout import box, frame, overlap
 from sayso.world.motion import TURNS, Motion, lot, turned
 from sayso.world.negation import negated
 from sayso.world.questions import Question, sample_question
@@ -65,12 +66,12 @@ class Words:
 @dataclass(frozen=True)
 class Shot:
     """A picture. `drawn`: the model is to draw it; `shown`: what follows sees it clean; `painted`: it is told of its plan or pose;
-    `moved`: it is told which step of a walk it is."""
+    `sketched`: it begins with a sketch in place of noise."""
 
     drawn: bool
     shown: bool
     painted: bool = False
-    moved: bool = False
+    sketched: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +84,15 @@ class Painting:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A picture of a turntable or a walk, uint8 [H, W, 4], and how it comes about."""
+    """A picture of a turntable or a walk, uint8 [H, W, 4], and its pose or place; of a place its sketch too (motion.sketched)."""
 
     motion: Motion
     image: np.ndarray
+    sketch: np.ndarray | None = None
 
 
 SEEN, PAINTED, POSED = Shot(False, True), Shot(True, False, painted=True), Shot(True, True, painted=True)
-MOVED, LAST = Shot(True, True, moved=True), Shot(True, False, moved=True)
+PLACED, LAST = Shot(True, True, sketched=True), Shot(True, False, sketched=True)
 Layout = tuple[Words | Shot, ...]
 Content = str | Image | Painting | View
 
@@ -109,10 +111,10 @@ class Desk:
 @dataclass(frozen=True, eq=False)
 class Reel:
     """`turntables`: per solid its kind and its views without colours (solids.undyed), 30° apart, uint8 [12, S, S, 6]; `walks`: per
-    walk the mood of its alley, its steps and its pictures, one more than steps, uint8 [N, S, S, 4]."""
+    walk its places, sketches of them and what is seen there, both uint8 [N, S, S, 4]."""
 
     turntables: tuple[tuple[str, np.ndarray], ...]
-    walks: tuple[tuple[str, tuple[str, ...], np.ndarray], ...]
+    walks: tuple[tuple[tuple[Motion, ...], np.ndarray, np.ndarray], ...]
 
 
 Maker = Callable[[Desk], list[Content] | None]
@@ -234,14 +236,29 @@ def _by_lot(rng: random.Random, font: str) -> str:
 
 
 def _think(desk: Desk) -> list[Content]:
-    """A prompt and its plan; in one of eight a thing is said to be left out."""
+    """A prompt and its plan, things in the order in which they are named; in one of eight a thing is said to be left out."""
     rng = desk.rng
     scene = _lettered_by_lot(sample_scene(rng, replace(desk.world, kinds=_PLANNED)), rng)
     if rng.random() < 0.12:
         said = negated(scene, rng, desk.language, desk.world.concepts).prompt
     else:
         said = caption(scene, rng, desk.language, rng.choices(("short", "medium", "dense"), (0.5, 0.35, 0.15))[0])
-    return [said, _short(scene)]
+    return [said, _short(as_named(scene, said))]
+
+
+def as_named(scene: Scene, said: str) -> Scene:
+    """The scene with its things in the order in which the words name them, so that what belongs to each can be copied as it comes.
+
+    Where one covers another the order says which is above, and stays. Relations point at things by their number and are left out.
+    """
+    boxes = [box(item, scene.width, scene.height) for item in scene.items]
+    if scene.grid or any(overlap(a, b) > 0 for a, b in itertools.combinations(boxes, 2)):
+        return scene
+    at: dict[str, int] = {}
+    for mention in lexicon.mentions(said):
+        at.setdefault(mention.slug, mention.start)
+    items = sorted(scene.items, key=lambda item: at.get(item.concept, len(said)))
+    return replace(scene, items=tuple(items), relations=())
 
 
 _LARGE = (("single", 0.5), ("pair", 0.25), ("colours", 0.25))
@@ -285,6 +302,7 @@ def _think_look(desk: Desk) -> list[Content]:
     scene = sample_scene(desk.rng, replace(desk.world, kinds=_LARGE))
     look = desk.rng.choice(looks.LOOKS)
     said = caption(scene, desk.rng, desk.language, "short").rstrip(".。?？")
+    scene = as_named(scene, said)
     said += ("，" if desk.language == "zh" else ", ") + look_words(look, desk.rng, desk.language)
     return [said, shorthand.write(replace(plan.to_plan(scene), look=look.name))]
 
@@ -462,17 +480,12 @@ def _views(desk: Desk) -> list[Content]:
     return [View(pose, small(pixels, *desk.size)) for pose, pixels in zip(poses, made, strict=True)]
 
 
-_OTHER = {"left": "right", "right": "left", "forward": "forward"}
-
-
 def _walk(desk: Desk) -> list[Content]:
-    """Two pictures of a walk, every other time in a mirror."""
+    """Two pictures of a walk, one after the other."""
     assert desk.reel is not None, "walks are made ahead; pass a reel"
-    mood, steps, pictures = desk.rng.choice(desk.reel.walks)
-    at, mirrored = desk.rng.randrange(len(steps)), desk.rng.random() < 0.5
-    shown = [small(p[:, ::-1] if mirrored else p, *desk.size) for p in pictures[at : at + 2]]
-    step = Motion(step=_OTHER[steps[at]] if mirrored else steps[at])
-    return [View(Motion(mood=mood), shown[0]), View(step, shown[1])]
+    places, sketches, pictures = desk.rng.choice(desk.reel.walks)
+    at = desk.rng.randrange(len(places) - 1)
+    return [View(places[k], small(pictures[k], *desk.size), small(sketches[k], *desk.size)) for k in (at, at + 1)]
 
 
 # --- the table -----------------------------------------------------------------------------------------------------------
@@ -493,7 +506,7 @@ TASKS: tuple[Task, ...] = (
     Task("describe", (_PLAN, Words(16), Words(56, learnt=True)), ("ask",), _describe),
     Task("compare", (_PLAN, _PLAN, _ASKED, Words(24, learnt=True)), ("ask",), _compare),
     Task("views", (POSED, PAINTED), ("views",), _views),
-    Task("walk", (MOVED, LAST), ("walk",), _walk),
+    Task("walk", (PLACED, LAST), ("walk",), _walk),
 )
 BY_NAME = {task.name: task for task in TASKS}
 

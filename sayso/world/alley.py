@@ -6,6 +6,7 @@ forward (where the next cell is street), or a quarter turn to the left or to the
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ import numpy as np
 from sayso.errors import BadInput, Unknown
 from sayso.world import rays
 from sayso.world.colours import rgb
-from sayso.world.rays import Ball, Body, Box, Column
+from sayso.world.rays import Ball, Body, Box, Column, Hits
 
 STEPS = ("forward", "left", "right")
 WAYS = ((0, 1), (1, 0), (0, -1), (-1, 0))  # cell offsets (x, z) of the directions; one further = a turn to the right
@@ -25,6 +26,7 @@ MOODS = {  # top of the sky, its foot, the ground, light of everything
 }
 _EYE, _SPREAD = 0.95, 0.92  # units above the ground; half the picture's shorter side at distance 1
 _FINE = 2
+_HAZE = 22.0  # units after which a third of a colour is left
 _WALLS = ("#c8643c", "#d9a066", "#e8d7b0", "#8fa8b8", "#a8b58a", "#b98a9c", "#cfcfcf", "#7f6a5a")
 _DOORS = ("#e02424", "#2563eb", "#2e9e3f", "#8b5a2b", "#7e3ab8", "#f7d020")
 _SUN = np.array([0.5, 0.78, -0.37]) / np.linalg.norm([0.5, 0.78, -0.37])
@@ -66,6 +68,13 @@ def sample_alley(rng: random.Random, mood: str | None = None) -> tuple[Alley, Wa
     alley = Alley(frozenset(street), (*houses, *things), len(houses), mood or rng.choice(tuple(MOODS)))
     starts = [Walker(c, w) for c in sorted(street) for w in range(4) if _ahead(Walker(c, w)) in street]
     return alley, rng.choice(starts)
+
+
+@functools.lru_cache(64)
+def numbered(number: int, mood: str) -> tuple[Alley, Walker]:
+    """The alley of a number and where a walk in it begins: the same wherever it is asked for. Those that models are trained in have
+    negative numbers. Raises Unknown."""
+    return sample_alley(random.Random(f"alley {number}"), mood)
 
 
 def _streets(rng: random.Random) -> set[tuple[int, int]]:
@@ -162,31 +171,59 @@ def sample_walk(alley: Alley, walker: Walker, rng: random.Random, count: int) ->
 
 def render(alley: Alley, walker: Walker, height: int, width: int) -> np.ndarray:
     """What the walker sees: uint8 [H, W, 4], opaque."""
-    fine, short = _FINE, min(height, width)
-    v, u = np.mgrid[: height * fine, : width * fine]
-    x = ((u.ravel() + 0.5) / fine - width / 2) / short * 2 * _SPREAD
-    y = (height / 2 - (v.ravel() + 0.5) / fine) / short * 2 * _SPREAD
-    dx, dz = WAYS[walker.way]
-    ray = x[:, None] * np.array([dz, 0, -dx]) + y[:, None] * np.array([0.0, 1, 0]) + np.array([dx, 0.0, dz])
-    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
-    eye = np.array([2.0 * walker.cell[0] - 0.75 * dx, _EYE, 2.0 * walker.cell[1] - 0.75 * dz])
+    fine = _FINE
+    eye, ray = outlook(walker, height * fine, width * fine)
     origin = np.broadcast_to(eye, ray.shape)
-    bodies, walls = _in_sight(alley, eye, np.array([dx, 0.0, dz]))
     casters = _casters(alley, eye)
-    hits = rays.meet(bodies, origin, ray)
+    hits, walls = met(alley, walker, eye, ray)
     colour = rays.shaded(casters, hits, origin, ray, _SUN)
     points = origin + np.where(np.isfinite(hits.far), hits.far, 0)[:, None] * ray
     colour *= _bricks(walls, hits, points)[:, None]
     missed = hits.body < 0
     colour[missed] = _ground_and_sky(alley, casters, origin[missed], ray[missed])
     _, foot, _, light = MOODS[alley.mood]
-    haze = 1 - np.exp(-np.where(np.isfinite(hits.far), hits.far, 0) / 22)
+    haze = 1 - np.exp(-np.where(np.isfinite(hits.far), hits.far, 0) / _HAZE)
     seen = (hits.body >= 0)[:, None]
     colour = np.where(seen, colour * light * (1 - haze[:, None]) + np.array(rgb(foot)) / 255 * haze[:, None], colour)
     if alley.mood == "night":  # what shines by itself
         bright = hits.colour.min(-1) * (hits.colour[:, 0] > 0.97) * (hits.colour[:, 2] < 0.75) > 0.6
         colour = np.where((seen[:, 0] & bright)[:, None], hits.colour, colour)
     return rays.averaged(np.concatenate([colour.clip(0, 1), np.ones((len(ray), 1))], -1), height, width, fine)
+
+
+def sketched(alley: Alley, walker: Walker, height: int, width: int) -> np.ndarray:
+    """What the map says of what the walker sees, uint8 [H, W, 4], opaque: every surface in its own colour, darker the more it is turned
+    away and paler the farther it is; no sun and no shadow, no bricks, no flags, no lit windows, no smooth edges."""
+    eye, ray = outlook(walker, height, width)
+    hits, _ = met(alley, walker, eye, ray)
+    top, foot, ground, light = (np.array(rgb(c)) / 255 if isinstance(c, str) else c for c in MOODS[alley.mood])
+    with np.errstate(divide="ignore"):
+        far = np.where(hits.body >= 0, hits.far, np.where(ray[:, 1] < -1e-6, -eye[1] / np.minimum(ray[:, 1], -1e-6), np.inf))
+    sky = foot + (top - foot) * np.sqrt(np.clip(ray[:, 1:2], 0, 1))
+    facing = np.abs(np.where(hits.body >= 0, np.einsum("ij,ij->i", hits.normal, ray), ray[:, 1]))
+    own = np.where((hits.body >= 0)[:, None], hits.colour, ground) * (light * (0.55 + 0.45 * facing))[:, None]
+    haze = (1 - np.exp(-np.where(np.isfinite(far), far, 0) / _HAZE))[:, None]
+    colour = np.where(np.isfinite(far)[:, None], own * (1 - haze) + foot * haze, sky)
+    return rays.averaged(np.concatenate([colour.clip(0, 1), np.ones((len(ray), 1))], -1), height, width, 1)
+
+
+def outlook(walker: Walker, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the walker's eye is [3], and unit directions [H · W, 3] through the middles of height × width parts of what is seen."""
+    short = min(height, width)
+    v, u = np.mgrid[:height, :width]
+    x = (u.ravel() + 0.5 - width / 2) / short * 2 * _SPREAD
+    y = (height / 2 - (v.ravel() + 0.5)) / short * 2 * _SPREAD
+    dx, dz = WAYS[walker.way]
+    ray = x[:, None] * np.array([dz, 0, -dx]) + y[:, None] * np.array([0.0, 1, 0]) + np.array([dx, 0.0, dz])
+    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+    return np.array([2.0 * walker.cell[0] - 0.75 * dx, _EYE, 2.0 * walker.cell[1] - 0.75 * dz]), ray
+
+
+def met(alley: Alley, walker: Walker, eye: np.ndarray, ray: np.ndarray) -> tuple[Hits, int]:
+    """What the rays [R, 3] from the walker's eye meet, and how many of the bodies, which are numbered anew, are houses."""
+    dx, dz = WAYS[walker.way]
+    bodies, walls = _in_sight(alley, eye, np.array([dx, 0.0, dz]))
+    return rays.meet(bodies, np.broadcast_to(eye, ray.shape), ray), walls
 
 
 def _in_sight(alley: Alley, eye: np.ndarray, towards: np.ndarray) -> tuple[list[Body], int]:
@@ -213,7 +250,7 @@ def _casters(alley: Alley, eye: np.ndarray) -> list[Body]:
     ]
 
 
-def _bricks(walls: int, hits: rays.Hits, points: np.ndarray) -> np.ndarray:
+def _bricks(walls: int, hits: Hits, points: np.ndarray) -> np.ndarray:
     """A factor [R] that draws courses of bricks on houses."""
     wall = (hits.body >= 0) & (hits.body < walls) & (np.abs(hits.normal[:, 1]) < 0.5)
     along = np.where(np.abs(hits.normal[:, 0]) > 0.5, points[:, 2], points[:, 0])
@@ -240,7 +277,7 @@ def _ground_and_sky(alley: Alley, casters: list[Body], origin: np.ndarray, ray: 
         towards = np.broadcast_to(_SUN, (int(lower.sum()), 3))
         dark[lower] = np.isfinite(rays.meet(casters, points[lower], towards).far)
     shade = (1.0 - 0.05 * even - 0.14 * joint) * np.where(dark, 0.66, 1.0) * light
-    haze = 1 - np.exp(-np.minimum(far, 1e3) / 22)
+    haze = 1 - np.exp(-np.minimum(far, 1e3) / _HAZE)
     paving = ground * shade[:, None] * (1 - haze[:, None]) + foot * haze[:, None]
     return np.where(near[:, None], paving, sky)
 
@@ -263,9 +300,9 @@ PLACE_EN = tuple(
 PLACE_ZH = tuple(f"{mood}的一条小巷" for mood in _MOOD_ZH.values())
 
 
-def caption(alley: Alley, rng: random.Random, language: str) -> str:
+def caption(mood: str, rng: random.Random, language: str) -> str:
     """ "an alley between brick houses in the evening"."""
-    said, mood = (PLACE_ZH, _MOOD_ZH[alley.mood]) if language == "zh" else (PLACE_EN, _MOOD_EN[alley.mood])
+    said, mood = (PLACE_ZH, _MOOD_ZH[mood]) if language == "zh" else (PLACE_EN, _MOOD_EN[mood])
     return rng.choice([words for words in said if mood in words])
 
 

@@ -1,13 +1,15 @@
-"""Turntables and walks in words and as data: which pose of which solid is to be seen, or which step of a walk.
+"""Turntables and walks in words and as data: which pose of which solid is to be seen, or which place in which alley.
 
-`said` finds it in a person's words, `turned` goes on from a pose, `measures` puts a walk into numbers for a model (a pose is told patch
-by patch, world/grounds.py), `write` and `read` keep it with a picture.
+`said` finds it in a person's words, `settled` chooses what they leave open, `turned` goes on from a pose and `stepped` from a place, `write`
+and `read` keep it with a picture. A model is told of a pose patch by patch (world/grounds.py) and paints a place over a sketch of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,16 +20,14 @@ from sayso.world.colours import BY_WORD, COLOURS, ITEM_COLOURS, rgb
 
 TURNS = 360 // solids.STEP
 POSES = len(solids.KINDS) * TURNS
-_MOODS = tuple(alley.MOODS)
-MEASURES = len(alley.STEPS) + len(_MOODS)
 
 
 @dataclass(frozen=True)
 class Motion:
     """One of four. A pose: a solid of `kind` (solids.KINDS) in `colour` and `second` before `background` ("#rrggbb", None: nothing),
-    its front turned by `turn` degrees; the beginning of a walk in an alley of `mood` (alley.MOODS); a `step` (alley.STEPS) on from the
-    picture before; or else a `turn` on from a pose. Turns are multiples of solids.STEP from 0 to 330; positive: the front goes to the
-    viewer's right.
+    its front turned by `turn` degrees; a place in an alley of `mood` (alley.MOODS), in its `alley` (alley.numbered; None: not chosen yet)
+    at `cell`, looking `way` (alley.WAYS); a `step` (alley.STEPS) on from a place; or else a `turn` on from a pose. Turns are
+    multiples of solids.STEP from 0 to 330; positive: the front goes to the viewer's right.
     """
 
     turn: int = 0
@@ -37,6 +37,9 @@ class Motion:
     second: str = ""
     background: str | None = None
     mood: str = ""
+    alley: int | None = None
+    cell: tuple[int, int] = (0, 0)
+    way: int = 0
 
     @property
     def begins(self) -> bool:
@@ -52,28 +55,50 @@ class Motion:
         """Which of POSES it shows."""
         return solids.KINDS.index(self.kind) * TURNS + self.turn // solids.STEP
 
+    @property
+    def placed(self) -> bool:
+        """Whether it is a place in an alley that was chosen."""
+        return self.alley is not None
+
 
 def turned(pose: Motion, degrees: int) -> Motion:
     """The pose, turned on."""
     return replace(pose, turn=(pose.turn + degrees) % 360)
 
 
-def measures(walk: Motion) -> np.ndarray:
-    """The step or the mood of a walk as float32 [MEASURES] of zeros and a one."""
-    out = np.zeros(MEASURES, np.float32)
-    out[alley.STEPS.index(walk.step) if walk.step else len(alley.STEPS) + _MOODS.index(walk.mood)] = 1
-    return out
+def begun(number: int, mood: str) -> Motion:
+    """Where a walk in the alley of that number begins."""
+    _, walker = alley.numbered(number, mood)
+    return Motion(mood=mood, alley=number, cell=walker.cell, way=walker.way)
+
+
+def stepped(place: Motion, step: str) -> Motion:
+    """The place after a step. Raises BadInput where a house is in the way, Unknown for what is no step."""
+    assert place.alley is not None
+    there, _ = alley.numbered(place.alley, place.mood)
+    walker = alley.go(there, alley.Walker(place.cell, place.way), step)
+    return replace(place, cell=walker.cell, way=walker.way)
+
+
+def sketched(place: Motion, height: int, width: int) -> np.ndarray:
+    """What the map says of a place (alley.sketched), uint8 [H, W, 4]."""
+    assert place.alley is not None
+    there, _ = alley.numbered(place.alley, place.mood)
+    return alley.sketched(there, alley.Walker(place.cell, place.way), height, width)
 
 
 # --- as text -------------------------------------------------------------------------------------------------------------
 
+_PLACE = re.compile(r"alley (\w+) (-?\d{1,20}) at (-?\d{1,3}),(-?\d{1,3}) facing ([0-3])")
 _POSE = re.compile(r"solid (\w+) (#[0-9a-f]{6}) (#[0-9a-f]{6}) on (nothing|#[0-9a-f]{6}) turned (\d+)")
 
 
 def write(motion: Motion) -> str:
-    """ "solid car #e02424 #2563eb on #ffffff turned 30", "alley night", "step left", "turn 330"."""
+    """ "solid car #e02424 #2563eb on #ffffff turned 30", "alley night 17 at 0,-2 facing 3", "alley night", "step left", "turn 330"."""
     if motion.kind:
         return f"solid {motion.kind} {motion.colour} {motion.second} on {motion.background or 'nothing'} turned {motion.turn}"
+    if motion.placed:
+        return f"alley {motion.mood} {motion.alley} at {motion.cell[0]},{motion.cell[1]} facing {motion.way}"
     if motion.mood:
         return f"alley {motion.mood}"
     return f"step {motion.step}" if motion.step else f"turn {motion.turn}"
@@ -86,6 +111,12 @@ def read(text: str) -> Motion:
         name, one, two, behind, turn = found.groups()
         if name in solids.KINDS and int(turn) in range(0, 360, solids.STEP):
             return Motion(int(turn), "", name, one, two, None if behind == "nothing" else behind)
+    elif found := _PLACE.fullmatch(text):
+        mood, number, x, z, way = found.groups()
+        if mood in alley.MOODS:
+            place = Motion(mood=mood, alley=int(number), cell=(int(x), int(z)), way=int(way))
+            if place.cell in alley.numbered(int(number), mood)[0].street:
+                return place
     elif kind == "alley" and rest in alley.MOODS:
         return Motion(mood=rest)
     elif kind == "step" and rest in alley.STEPS:
@@ -93,6 +124,15 @@ def read(text: str) -> Motion:
     elif kind == "turn" and rest.isdecimal() and int(rest) in range(0, 360, solids.STEP):
         return Motion(int(rest))
     raise BadInput(f'"{text[:80]}" is no motion; write one such as "step left" or "solid car #e02424 #2563eb on nothing turned 30"')
+
+
+def place_of(origin: Mapping[str, object]) -> Motion | None:
+    """The place in an alley that a picture says of itself it shows; None where it says no such thing, or nothing that can be so."""
+    told = origin.get("motion")
+    with contextlib.suppress(BadInput):
+        place = read(told) if isinstance(told, str) else None
+        return place if place is not None and place.placed else None
+    return None
 
 
 # --- in words ------------------------------------------------------------------------------------------------------------
@@ -210,7 +250,9 @@ def _alley(prompt: str) -> Motion | None:
 
 
 def settled(motion: Motion, seed: int) -> Motion:
-    """With colours where the words left them open."""
+    """With colours, or an alley, where the words left them open. `seed` 0 or more."""
+    if motion.mood and not motion.placed:
+        return begun(seed, motion.mood)
     if not motion.kind or (motion.colour and motion.second):
         return motion
     rng = random.Random(seed)
