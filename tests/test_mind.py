@@ -278,9 +278,15 @@ def test_a_plan_that_describes_another_picture_is_believed(engine: PocketEngine)
     assert np.array_equal(new.pixels[~free], exact(AN_APPLE)[~free])
 
 
-def test_what_changes_nothing_is_said(engine: PocketEngine) -> None:
-    events = list(engine.respond(edits(Picture(exact(A_FOX)), "leave it")))
-    assert all(isinstance(e, Said) for e in events) and "could not tell" in events[-1].text  # type: ignore[union-attr]
+def test_what_changes_nothing_is_said_and_the_picture_stays(engine: PocketEngine) -> None:
+    for size in (None, 192):
+        *said, drew = engine.respond(replace(edits(Picture(exact(A_FOX)), "leave it"), width=size, height=size))
+        assert isinstance(drew, Drew) and drew.picture.origin["plan"] == plan.write(A_FOX)
+        if size is None:
+            assert isinstance(said[-1], Said) and "nothing was changed" in said[-1].text
+            assert np.array_equal(drew.picture.pixels, exact(A_FOX))
+        else:
+            assert drew.picture.width == size, "in another size it is painted again"
 
 
 def test_a_mask_says_where(engine: PocketEngine) -> None:

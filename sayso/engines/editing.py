@@ -57,6 +57,11 @@ class Edit:
         return keeping.masked(self.base.pixels, out, self.free)
 
 
+def nothing(plan: Plan, base: Picture) -> Edit:
+    """The picture as it is."""
+    return Edit(plan, base, np.zeros((base.height, base.width), bool))
+
+
 def anew(after: Plan) -> Edit:
     """A picture of which nothing is kept."""
     return Edit(after, behind=after)

@@ -283,6 +283,10 @@ class PocketEngine:
                 continue
             if talk.think and i == 0:
                 yield Thought(plan.write(edit.plan))
+            if not edit.painted:
+                yield Said("nothing was changed: it is so already, or I did not understand; say what it is and where, or mark the place")
+                yield Drew(i, Picture(edit.applied(()), self._origin(seed, how, edit.plan)), seed)
+                continue
             parts, last = [self._parts(painted, talk) for painted in edit.painted], None
             for step, last in enumerate(self._painted(parts, [seed] * len(parts), canvas, how), 1):
                 yield Step(i * how.steps + step, ask.count * how.steps)
@@ -294,7 +298,7 @@ class PocketEngine:
             yield Drew(i, Picture(pixels, self._origin(seed, how, edit.plan)), seed)
 
     def _revised(self, order: Order, seed: int) -> Edit | None:
-        """What becomes of the pictures; None where no plan could be made of it, or it changes nothing."""
+        """What becomes of the pictures; None where no plan could be made of it."""
         assert self.mind is not None
         talk, canvas = order.talk, order.canvas
         pictures = [picture for _, picture in talk.pairs]
@@ -308,10 +312,13 @@ class PocketEngine:
             after = self.mind.combine(known, talk.prompt, seed)
         else:
             after = self.mind.change(known[0], talk.prompt, "" if talk.mask is None else masks.area_words(talk.mask), seed)
-        if after is None or (after in known and talk.mask is None):
+        if after is None:
             return None
         if talk.mask is not None:
             return editing.inside(after, sources[-1], talk.mask)
+        same = next((source for source, one in zip(sources, known, strict=True) if one == after), None)
+        if same is not None and (same.width, same.height) == (canvas.width, canvas.height):
+            return editing.nothing(after, same)
         return self._least(after, sources, plans, order)
 
     def _least(self, after: Plan, sources: list[Picture], plans: list[tuple[Plan, bool]], order: Order) -> Edit:

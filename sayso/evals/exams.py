@@ -22,7 +22,7 @@ from sayso.world.combine import sample_combination
 from sayso.world.layout import frame
 from sayso.world.render import render
 from sayso.world.sampler import WorldSpec, sample_scene
-from sayso.world.scene import Item, Scene
+from sayso.world.scene import BACKDROP_VARIANTS, Item, Scene
 from sayso.world.turns import sample_turns
 
 if TYPE_CHECKING:
@@ -233,7 +233,8 @@ def _mask(room: Room, index: int) -> Outcome:
 
 
 def _eighth(room: Room, index: int) -> Outcome:
-    """Eight turns on one picture, each made from the engine's own last one; the eighth is judged."""
+    """Eight turns on one picture, each made from the engine's own last one; the eighth is judged, by what was said: the first words leave
+    nothing open, and which of a backdrop's variants it is nobody says."""
     rng = room.rng("eighth turn", index)
     language = _language(rng)
     made = _first(
@@ -243,10 +244,13 @@ def _eighth(room: Room, index: int) -> Outcome:
     )
     messages: list[Message] = []
     picture = Picture(np.zeros((1, 1, 4), np.uint8))
-    for words in made.words:
+    for words in (caption(made.scenes[0], rng, language, "dense"), *made.words[1:]):
         picture = room.drawn([*messages, user(words)], index)
         messages += [user(words), drawn(picture)]
-    verdict = room.judge.check(picture.pixels, made.scenes[-1], _facts(made.scenes[-1], "background"))
+    last, seen = made.scenes[-1], room.judge.look(picture.pixels)
+    behind = [replace(last.background, variant=v) for v in range(BACKDROP_VARIANTS)] if last.background.kind == "backdrop" else [last.background]
+    verdicts = [room.judge.check(seen, replace(last, background=one), _facts(last, "background")) for one in behind]
+    verdict = max(verdicts, key=lambda verdict: verdict.score)
     return Outcome(" → ".join(made.words), picture.pixels, bool(verdict), verdict.score, verdict.reasons)
 
 
