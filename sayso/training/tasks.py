@@ -339,9 +339,14 @@ def relook_words(look: looks.Look, rng: random.Random, language: str) -> str:
 ASKED = 3  # instructions about one plan in a sample, each from that plan on: to read it takes longer than to answer
 
 
+EMPTY = 0.06  # share of the plans that are changed in which nothing is left, as when the only thing was taken away
+
+
 def _rethink(desk: Desk) -> list[Content]:
     """A plan, and instructions with what each makes of it; one of ten is about the look."""
     rng, scene = desk.rng, _shown(desk)
+    if rng.random() < EMPTY:
+        scene = sheets.bare(scene)
     before = plan.to_plan(scene)
     contents: list[Content] = [shorthand.write(before)]
     for _ in range(ASKED):
