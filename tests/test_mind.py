@@ -59,7 +59,7 @@ def exact(made: Plan, side: int = SIDE) -> np.ndarray:
 
 
 def taught() -> PocketEngine:
-    """Depth 2, 500 updates: all texts above by heart, the sheets of all plans, and what pictures of four of them show."""
+    """Depth 2, 650 updates: all texts above by heart, the sheets of all plans, and what pictures of four of them show."""
     torch.manual_seed(0)
     changed = [revision.write(before, after) for before, _, after in CHANGES]
     said = [*THOUGHTS, *(words for _, words, _ in CHANGES), *changed, *(f"{q} {a}" for _, q, a in ANSWERS)]
@@ -80,7 +80,7 @@ def taught() -> PocketEngine:
     optimiser, where = Optimiser(model), patch_coordinates(8, 8)
     ground = of_plans(plans, engine.known, 8, 8, torch.device("cpu"))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
-    steps = 500
+    steps = 650
     for step in range(steps):
         loss = torch.zeros(())
         if step < 100 or step % 3 == 0:  # texts are known long before the colours are right

@@ -417,7 +417,7 @@ def test_stages_keep_their_shapes(pieces: Pieces, atlas: Atlas, film: Reel) -> N
             assert all(float(w.mean()) == pytest.approx(1, abs=1e-4) for w in r.weights)
             assert len(r.patches) == sum(isinstance(b, Shot) for b in g.layout)
             assert len(r.grounds) == sum(isinstance(b, Shot) and b.painted for b in g.layout)
-            assert len(r.motions) == sum(isinstance(b, Shot) and b.moved for b in g.layout)
+            assert len(r.sketches) == sum(isinstance(b, Shot) and b.sketched for b in g.layout)
             assert (r.names is not None) == (g.layout[0] == SEEN)
     assert len(shapes) == len({t.layout for t in TASKS if t.pictures}) + 1, "paint and look are two groups of one layout"
     assert all(w % 8 == 0 for w in widths)

@@ -239,7 +239,10 @@ def test_what_nobody_told_of_is_not_turned(before: tuple[Message, ...]) -> None:
             meant(*messages)
 
 
-@pytest.mark.parametrize("told", ["", "alley night", "step left", "alley night 3 at 99,99 facing 1", "solid dog #111111 #222222 on nothing turned 90"])
+NO_PLACES = ["", "alley night", "step left", "alley night 3 at 99,99 facing 1", "solid dog #111111 #222222 on nothing turned 90"]
+
+
+@pytest.mark.parametrize("told", NO_PLACES)
 def test_nobody_walks_where_the_way_is_not_known(told: str) -> None:
     shown = Picture(picture().pixels, {"motion": told} if told else {})
     for messages in ((says(shown, "go forward"),), (says("an alley at night"), says(shown, role="assistant"), says("turn left"))):
@@ -249,7 +252,8 @@ def test_nobody_walks_where_the_way_is_not_known(told: str) -> None:
 
 def test_nobody_walks_through_houses() -> None:
     there, _ = alley.numbered(3, "day")
-    blocked = next(alley.Walker(c, w) for c in sorted(there.street) for w in range(4) if len(alley.open_steps(there, alley.Walker(c, w))) == 2)
+    everywhere = [alley.Walker(cell, way) for cell in sorted(there.street) for way in range(4)]
+    blocked = next(walker for walker in everywhere if "forward" not in alley.open_steps(there, walker))
     place = replace(moving.begun(3, "day"), cell=blocked.cell, way=blocked.way)
     shown = Picture(picture().pixels, {"motion": moving.write(place)})
     with pytest.raises(BadInput, match="turn left or right"):

@@ -109,7 +109,9 @@ boxes = st.tuples(st.integers(0, 80), st.integers(0, 80), st.integers(10, 60)).m
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(boxes, min_size=1, max_size=5), boxes, st.sampled_from(((64, 64), (106, 64), (64, 82))))
-def test_what_comes_is_never_lost_and_made_to_overlap_no_more(there: list[tuple[int, ...]], new: tuple[int, ...], size: tuple[int, int]) -> None:
+def test_what_comes_is_never_lost_and_overlaps_no_more(
+    there: list[tuple[int, ...]], new: tuple[int, ...], size: tuple[int, int]
+) -> None:
     names = ("apple", "banana", "car", "tree", "key")
     old = [PlanItem(name, at, "flat") for name, at in zip(names, there, strict=False)]  # type: ignore[arg-type]
     dog = PlanItem("dog", new, "flat")  # type: ignore[arg-type]

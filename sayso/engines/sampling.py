@@ -160,8 +160,8 @@ def paint_over(
 ) -> Tensor:
     """Sketches [B, T, C] painted over, after a context of B sequences or none: float32 [B, 4, H, W] premultiplied in −1..1.
 
-    A sketch stands where noise stood, as a picture that is nearly done (as in SDEdit, Meng et al. 2021, but without noise): there is nothing
-    to be chosen, so one step does it.
+    A sketch stands where noise stood, as a picture that is nearly done (as in SDEdit, Meng et al. 2021, but without noise): there is
+    nothing to be chosen, so one step does it.
     """
     device = model.embed.weight.device
     start = torch.zeros(len(sketch), device=device) if context is None else context.start

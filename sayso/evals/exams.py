@@ -248,7 +248,8 @@ def _eighth(room: Room, index: int) -> Outcome:
         picture = room.drawn([*messages, user(words)], index)
         messages += [user(words), drawn(picture)]
     last, seen = made.scenes[-1], room.judge.look(picture.pixels)
-    behind = [replace(last.background, variant=v) for v in range(BACKDROP_VARIANTS)] if last.background.kind == "backdrop" else [last.background]
+    variants = range(BACKDROP_VARIANTS) if last.background.kind == "backdrop" else (last.background.variant,)
+    behind = [replace(last.background, variant=v) for v in variants]
     verdicts = [room.judge.check(seen, replace(last, background=one), _facts(last, "background")) for one in behind]
     verdict = max(verdicts, key=lambda verdict: verdict.score)
     return Outcome(" → ".join(made.words), picture.pixels, bool(verdict), verdict.score, verdict.reasons)

@@ -34,7 +34,10 @@ def _turntable(job: tuple[int, int]) -> tuple[str, np.ndarray]:
 
 
 def _stroll(job: tuple[int, int]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """The places of a walk, written out, sketches of them and what is seen there [9, S, S, 4]. Alleys to train in have numbers below zero."""
+    """The places of a walk, written out, sketches of them and what is seen there [9, S, S, 4].
+
+    Alleys to train in have numbers below zero.
+    """
     index, side = job
     place = motion.begun(-1 - index, tuple(alley.MOODS)[index % len(alley.MOODS)])
     there, walker = alley.numbered(-1 - index, place.mood)

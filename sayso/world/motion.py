@@ -1,7 +1,8 @@
 """Turntables and walks in words and as data: which pose of which solid is to be seen, or which place in which alley.
 
-`said` finds it in a person's words, `settled` chooses what they leave open, `turned` goes on from a pose and `stepped` from a place, `write`
-and `read` keep it with a picture. A model is told of a pose patch by patch (world/grounds.py) and paints a place over a sketch of it.
+`said` finds it in a person's words, `settled` chooses what they leave open, `turned` goes on from a pose and `stepped` from a place,
+`write` and `read` keep it with a picture. A model is told of a pose patch by patch (world/grounds.py) and paints a place over a sketch
+of it.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def _free(mine: Box, others: Sequence[Box], across_down: tuple[float, float], le
         if share < 1 and high * share < least:
             break
         half_w, half_h = wide * share / 2, high * share / 2
-        for u, v in itertools.product(*(_places(at, half, end) for at, half, end in zip((x, y), (half_w, half_h), across_down, strict=True))):
+        for u, v in itertools.product(_places(x, half_w, across_down[0]), _places(y, half_h, across_down[1])):
             there = (u - half_w, v - half_h, u + half_w, v + half_h)
             if all(overlap(there, other) <= OVER / 2 for other in others):
                 found.append((abs(u - x) + abs(v - y) + _DEAR * (1 - share), u, v, share))
