@@ -123,31 +123,40 @@ def _worn(scene: Scene, k: int) -> bool:
 
 
 def _room_for_item(scene: Scene, k: int) -> Scene:
-    item, across_down = scene.items[k], frame(scene.width, scene.height)
-    mine = box(item, scene.width, scene.height)
-    if _worn(scene, k) or all(overlap(mine, other) <= OVER for other in _boxes(scene, item=k)):
+    item = scene.items[k]
+    found = None if _worn(scene, k) else _room(scene, box(item, scene.width, scene.height), LEAST, item=k)
+    if found is None:
         return scene
-    for yielded in _yielding(scene, mine, but=k):
-        found = _free(mine, _boxes(yielded, item=k), across_down, LEAST)
-        if found is not None:
-            x, y, share = found
-            there = replace(item, x=x / across_down[0], y=y / across_down[1], size=item.size * share)
-            return replace(yielded, items=(*yielded.items[:k], there, *yielded.items[k + 1 :]), relations=())
-    return scene
+    yielded, x, y, share = found
+    there = replace(item, x=x, y=y, size=item.size * share)
+    return replace(yielded, items=(*yielded.items[:k], there, *yielded.items[k + 1 :]))
 
 
 def _room_for_line(scene: Scene, k: int) -> Scene:
-    line, across_down = scene.lettering[k], frame(scene.width, scene.height)
-    mine = _line_box(line, scene)
-    if all(overlap(mine, other) <= OVER for other in _boxes(scene, line=k)):
+    line = scene.lettering[k]
+    found = _room(scene, _line_box(line, scene), LEAST_LINE, line=k)
+    if found is None:
         return scene
-    for yielded in _yielding(scene, mine):
-        found = _free(mine, _boxes(yielded, line=k), across_down, LEAST_LINE)
+    yielded, x, y, share = found
+    there = replace(line, x=x, y=y, height=line.height * share)
+    return replace(yielded, lettering=(*yielded.lettering[:k], there, *yielded.lettering[k + 1 :]))
+
+
+def _room(
+    scene: Scene, mine: Box, least: float, item: int | None = None, line: int | None = None
+) -> tuple[Scene, float, float, float] | None:
+    """Room for the box of that item or line: the scene as it yields, the new centre in fractions of the canvas and the share of its size.
+
+    None where it lies over nothing, or there is no room.
+    """
+    across, down = frame(scene.width, scene.height)
+    if all(overlap(mine, other) <= OVER for other in _boxes(scene, item, line)):
+        return None
+    for yielded in _yielding(scene, mine, item):
+        found = _free(mine, _boxes(yielded, item, line), (across, down), least)
         if found is not None:
-            x, y, share = found
-            there = replace(line, x=x / across_down[0], y=y / across_down[1], height=line.height * share)
-            return replace(yielded, lettering=(*yielded.lettering[:k], there, *yielded.lettering[k + 1 :]), relations=())
-    return scene
+            return replace(yielded, relations=()), found[0] / across, found[1] / down, found[2]
+    return None
 
 
 def _yielding(scene: Scene, mine: Box, but: int | None = None) -> Iterator[Scene]:
