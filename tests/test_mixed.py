@@ -25,6 +25,7 @@ from sayso.training.mixed import Group, Mixed, draft, group_loss, ready, sizes, 
 from sayso.training.optim import Optimiser
 from sayso.training.stream import world_of
 from sayso.training.tasks import ASKED, BY_NAME, SEEN, TASKS, Desk, Painting, Reel, Shot, Task, View, Words, Zoomed, as_named, fill
+from sayso.types import Plan
 from sayso.world import alley, looks, motion, plan, revision, sheets, shorthand, solids
 from sayso.world import atlas as atlases
 from sayso.world.atlas import Atlas
@@ -112,8 +113,11 @@ def painted_as_planned(painting: Painting, size: tuple[int, int]) -> None:
     if isinstance(painting.image, Scene):
         assert painting.plan == plan.to_plan(painting.image) and not painting.plan.look and not held_out(painting.image)
         assert not any(i.shadow for i in painting.image.items), "plans do not speak of shadows"
+        assert painting.sketch is None
     else:
-        assert painting.plan.look in looks.NAMES and painting.image.shape == (size[1], size[0], 4)
+        assert painting.plan == Plan(*size, "transparent", look=painting.plan.look) and painting.plan.look in looks.NAMES
+        assert painting.sketch is not None and painting.sketch.shape == painting.image.shape == (size[1], size[0], 4)
+        assert (painting.sketch != painting.image).any()
 
 
 @pytest.mark.parametrize("size", [(64, 64), (80, 48)])
@@ -419,7 +423,7 @@ def test_stages_keep_their_shapes(pieces: Pieces, atlas: Atlas, film: Reel) -> N
             assert len(r.grounds) == sum(isinstance(b, Shot) and b.painted for b in g.layout)
             assert len(r.sketches) == sum(isinstance(b, Shot) and b.sketched for b in g.layout)
             assert (r.names is not None) == (g.layout[0] == SEEN)
-    assert len(shapes) == len({t.layout for t in TASKS if t.pictures}) + 1, "paint and look are two groups of one layout"
+    assert len(shapes) == len({t.layout for t in TASKS if t.pictures})
     assert all(w % 8 == 0 for w in widths)
 
 

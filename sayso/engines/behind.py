@@ -80,8 +80,23 @@ def _gradient(pixels: np.ndarray, places: np.ndarray, height: int, width: int) -
 
 
 def _pair(pixels: np.ndarray, said: np.ndarray) -> tuple[str, str]:
-    """The two colours of a pattern: of the pixels [M, 3] that are nearer to each of those said [2, 3], the middle one."""
-    for _ in range(2):
-        nearer = np.abs(pixels[:, None] - said).sum(-1).argmin(1)
-        said = np.stack([np.median(pixels[nearer == k], 0) if (nearer == k).sum() >= FEWEST else said[k] for k in (0, 1)])
-    return named(said[0], NEAR), named(said[1], NEAR)
+    """The two colours of a pattern: of the pixels [M, 3] that are nearer to each of those said [2, 3], the middle one.
+
+    The eye may blend the two of a fine pattern, so that it is also begun from two that the pixels themselves have, far from each other;
+    that pair counts which the pixels are nearer to, in the order that is nearer to what was said.
+    """
+    middle = np.median(pixels, 0)
+    one = pixels[np.argsort(np.abs(pixels - middle).sum(1))[int(0.9 * len(pixels))]]  # the farthest may be something else's
+    other = pixels[np.argsort(np.abs(pixels - one).sum(1))[int(0.9 * len(pixels))]]
+    pairs = [_settled(pixels, begun) for begun in (said, np.stack((one, other)))]
+    best = min(pairs, key=lambda pair: float(np.abs(pixels[:, None] - pair).sum(-1).min(1).mean()))
+    first, second = min((best, best[::-1]), key=lambda pair: float(np.abs(pair - said).sum()))
+    return named(first, NEAR), named(second, NEAR)
+
+
+def _settled(pixels: np.ndarray, pair: np.ndarray) -> np.ndarray:
+    """Two colours [2, 3] moved to the middle of the pixels that are nearer to each."""
+    for _ in range(4):
+        nearer = np.abs(pixels[:, None] - pair).sum(-1).argmin(1)
+        pair = np.stack([np.median(pixels[nearer == k], 0) if (nearer == k).sum() >= FEWEST else pair[k] for k in (0, 1)])
+    return pair

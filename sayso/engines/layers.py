@@ -85,10 +85,10 @@ def whole(plan: Plan) -> Layers:
 def taken_apart(plan: Plan) -> Layers:
     """The plan on a sheet for its background, one for each different thing and one for each different character.
 
-    A look is one of the whole picture, so a plan that has one stays whole, as does one that is nothing but background.
+    A plan that is nothing but background stays whole. Looks are of whole pictures, and are put on when one is laid together.
     Raises BadInput or Unknown where the plan describes no scene.
     """
-    if plan.look or not (plan.items or plan.lettering):
+    if not (plan.items or plan.lettering):
         return whole(plan)
     scene, pieces, laid = scene_of(plan), _Pieces(), []
     for item in scene.items:

@@ -225,6 +225,8 @@ class PocketEngine:
         for k, ((place, i), seed) in enumerate(zip(batch, seeds, strict=True)):
             order = orders[place]
             pixels = self._finished(parts[k], last[k], order.ask, order.canvas)
+            if (made := plans[k]) is not None:
+                pixels = self._dressed(pixels, made.look, order.ask, order.canvas)
             yield place, Drew(i, Picture(pixels, self._origin(seed, how, plans[k])), seed)
 
     def _thoughts(self, orders: list[Order], seeds: list[int]) -> list[Plan | None]:
@@ -250,8 +252,9 @@ class PocketEngine:
         return Plan(*design(canvas), "solid #ffffff")
 
     def _parts(self, planned: Plan, talk: Talk) -> Layers:
-        """What is painted one by one of a plan."""
-        return layers.taken_apart(planned) if talk.layers else layers.whole(planned)
+        """What is painted one by one of a plan, before a look is put on."""
+        bare = replace(planned, look="")
+        return layers.taken_apart(bare) if talk.layers else layers.whole(bare)
 
     def _painted(self, parts: list[Layers], seeds: list[int], canvas: Canvas, how: Sampling) -> Iterator[list[list[torch.Tensor]]]:
         """The sheets of every picture after each step."""
@@ -283,18 +286,19 @@ class PocketEngine:
                 continue
             if talk.think and i == 0:
                 yield Thought(plan.write(edit.plan))
-            if not edit.painted:
+            if not edit.changes:
                 yield Said("nothing was changed: it is so already, or I did not understand; say what it is and where, or mark the place")
                 yield Drew(i, Picture(edit.applied(()), self._origin(seed, how, edit.plan)), seed)
                 continue
-            parts, last = [self._parts(painted, talk) for painted in edit.painted], None
+            parts, last = [self._parts(painted, talk) for painted in edit.painted], list[list[torch.Tensor]]()
             for step, last in enumerate(self._painted(parts, [seed] * len(parts), canvas, how), 1):
                 yield Step(i * how.steps + step, ask.count * how.steps)
                 if step < how.steps:
                     shown = [_preview(one, sheets, canvas).pixels for one, sheets in zip(parts, last, strict=True)]
                     yield Preview(i, Picture(edit.applied(shown)))
-            assert last is not None
-            pixels = edit.applied([self._finished(one, sheets, ask, canvas) for one, sheets in zip(parts, last, strict=True)])
+            made = [self._finished(one, sheets, ask, canvas) for one, sheets in zip(parts, last, strict=True)]
+            made = [self._dressed(pixels, one.look, ask, canvas) for pixels, one in zip(made, edit.painted, strict=True)]
+            pixels = self._dressed(edit.applied(made), edit.look, ask, canvas)
             yield Drew(i, Picture(pixels, self._origin(seed, how, edit.plan)), seed)
 
     def _revised(self, order: Order, seed: int) -> Edit | None:
@@ -375,6 +379,17 @@ class PocketEngine:
             behind = len(sheets) - len(parts.pieces)
             large[behind:] = map(layers.cleared, large[behind:])
         return layers.composed(parts, large, canvas.width, canvas.height)
+
+    def _dressed(self, pixels: np.ndarray, look: str, ask: Ask, canvas: Canvas) -> np.ndarray:
+        """A picture, uint8 [H, W, 4], in a look ("" leaves it): painted over as a whole, whatever it shows."""
+        if not look:
+            return pixels
+        assert self.known is not None
+        shape, device = (canvas.rows, canvas.columns), self.model.embed.weight.device
+        ground = of_plans([Plan(*design(canvas), "transparent", look=look)], self.known, *shape, device)
+        plain = self._patches(Picture(pixels), canvas)[None].to(device)
+        over = paint_over(self.model, plain, *shape, self.canvas.patch, self.dtype, None, ground)
+        return self._finished(layers.whole(self._empty(canvas)), list(over), ask, canvas)
 
     @torch.no_grad()
     def _large(self, x: torch.Tensor, finish: bool, reach: tuple[float, float]) -> np.ndarray:

@@ -156,9 +156,17 @@ def paint(
 
 @torch.no_grad()
 def paint_over(
-    model: UnifiedModel, sketch: Tensor, rows: int, columns: int, patch: int, dtype: torch.dtype, context: Context | None = None
+    model: UnifiedModel,
+    sketch: Tensor,
+    rows: int,
+    columns: int,
+    patch: int,
+    dtype: torch.dtype,
+    context: Context | None = None,
+    ground: Ground | None = None,
 ) -> Tensor:
-    """Sketches [B, T, C] painted over, after a context of B sequences or none: float32 [B, 4, H, W] premultiplied in −1..1.
+    """Sketches [B, T, C] painted over, after a context of B sequences or none, and told of their look or nothing: float32 [B, 4, H, W]
+    premultiplied in −1..1.
 
     A sketch stands where noise stood, as a picture that is nearly done (as in SDEdit, Meng et al. 2021, but without noise): there is
     nothing to be chosen, so one step does it.
@@ -167,6 +175,6 @@ def paint_over(
     start = torch.zeros(len(sketch), device=device) if context is None else context.start
     at = torch.full((len(sketch),), SKETCHED, device=device)
     cache = None if context is None else context.cache
-    out = model.predict(sketch.to(dtype), at, patch_coordinates(rows, columns).to(device), start, cache).float()
+    out = model.predict(sketch.to(dtype), at, patch_coordinates(rows, columns).to(device), start, cache, None, ground).float()
     x_hat = out if model.predicts_data else flow.data_of_velocity(out, sketch, at)
     return unpatchify(x_hat, patch, rows, columns)

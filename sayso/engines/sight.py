@@ -8,6 +8,7 @@ Axes: H, W pixels in which pictures are compared.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -26,10 +27,13 @@ from sayso.world.plan import scene_of, to_plan
 from sayso.world.scene import STYLES, Item, Scene, Style
 
 MOST = 9  # things up to which each is brought nearer
+FEW = 3  # things up to which each is moved and sized at once
 DOUBT = 0.005  # mean difference over a thing's square by which it must be nearer to be taken for something else
 
 INKS = 3  # colours that a thing may be recoloured with, of those of the drawn world
 CLOSE = 0.6  # side of a thing in the cut that is taken of it for a closer look
+TURNS = (-30.0, -15.0, 15.0, 30.0)  # degrees by which a thing may lie otherwise than it seems
+SPANS = (1.0, 1.25, 1.5)  # of its size: of a thing that lies askew the eye sees a part for the whole
 NARROW = 0.25  # least size of a thing in such a cut: what is smaller is something else's edge
 
 Paint = Callable[[Sequence[Plan], bool], list[np.ndarray]]
@@ -180,6 +184,14 @@ def alike(sight: Sight, scene: Scene, k: int) -> Other:
             yield replace(scene, items=tuple(replace(item, style=cast(Style, style)) for item in scene.items)), doubt
 
 
+def turned(sight: Sight, scene: Scene, k: int) -> Other:
+    """The k-th thing lying askew."""
+    item = scene.items[k]
+    for turn, span, flip in itertools.product(TURNS, SPANS, (item.flip, not item.flip)):
+        lying = (item.turn + turn) % 360
+        yield _with(scene, k, replace(item, turn=lying, size=item.size * span, flip=flip)), 2 * DOUBT * item.size**2
+
+
 def fewer(sight: Sight, scene: Scene, k: int) -> Other:
     """Without the k-th thing, where another lies in the same place: it must not be missed."""
     item = scene.items[k]
@@ -188,11 +200,13 @@ def fewer(sight: Sight, scene: Scene, k: int) -> Other:
 
 
 def moved(step: float) -> Try:
-    """The k-th thing a step (in shorter sides) away to each side, larger and smaller."""
+    """The k-th thing a step (in shorter sides) away to each side, larger and smaller, or of a few things all of these at once."""
 
     def tried(sight: Sight, scene: Scene, k: int) -> Other:
         item, (w, h) = scene.items[k], frame(scene.width, scene.height)
-        for dx, dy, ds in ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, 2), (0, 0, -2)):
+        for dx, dy, ds in itertools.product((0, -1, 1), (0, -1, 1), (0, -2, 2)):
+            if len(scene.items) > FEW and abs(dx) + abs(dy) + abs(ds / 2) > 1:
+                continue
             if item.size + ds * step > step:
                 there = replace(item, x=item.x + dx * step / w, y=item.y + dy * step / h, size=item.size + ds * step)
                 yield _with(scene, k, there), 0.0
@@ -201,7 +215,7 @@ def moved(step: float) -> Try:
 
 
 TRIES: tuple[tuple[Try, ...], ...] = (
-    (named, spoken, moved(0.03), moved(0.03), fewer, dressed, tinted, alike),
+    (named, spoken, moved(0.03), moved(0.03), fewer, dressed, turned, tinted, alike),
     (named, spoken, moved(0.03), moved(0.015), dressed, tinted, alike, moved(0.015)),
 )
 """What is tried, in order, after a first and after a second closer look."""

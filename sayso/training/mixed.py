@@ -161,16 +161,12 @@ def draft_group(
         if isinstance(blocks, list):
             scripts.append(_script(blocks, [lines[at : at + len(blocks)] for lines in texts], pieces.pad))
             at += len(blocks)
-    pictures = [tuple(p.image if isinstance(p, Painting | View) else p for p in column) for column in zip(*shots, strict=True)]
-    told = [column for column in zip(*shots, strict=True) if isinstance(column[0], Painting | View)]
+    columns = list(zip((block for block in task.layout if isinstance(block, Shot)), zip(*shots, strict=True), strict=True))
+    pictures = [tuple(p.image if isinstance(p, Painting | View) else p for p in column) for _, column in columns]
     shape = size[1] // patch, size[0] // patch
-    sketches = tuple(np.stack([p.sketch for p in column]) for column in told if _sketched(column))
-    ground = tuple(_grounds(column, world, shape) for column in told if not _sketched(column))
+    sketches = tuple(np.stack([p.sketch for p in column]) for block, column in columns if block.sketched)
+    ground = tuple(_grounds(column, world, shape) for block, column in columns if block.painted)
     return Group(task.layout, tuple(scripts), tuple(pictures), ground, sketches)
-
-
-def _sketched(column: Sequence[object]) -> bool:
-    return isinstance(column[0], View) and column[0].sketch is not None
 
 
 def _grounds(column: Sequence[object], world: WorldSpec, shape: tuple[int, int]) -> Grounds:
@@ -350,14 +346,14 @@ def group_loss(
             cache, start = out.cache, start + lengths
             continue
         x, weight = next(shots)
+        ground = next(grounds_left) if block.painted else None
         if block.sketched:
             at, now = torch.full((B,), SKETCHED, device=device), torch.ones(B, device=device)
-            x_hat = model.predict(next(sketches).to(dtype), at, group.coordinates, start, cache)
+            x_hat = model.predict(next(sketches).to(dtype), at, group.coordinates, start, cache, None, ground)
             drawn.append(flow.velocity_loss(x_hat.float(), x, now, weight, config.t_min))
         elif block.drawn:
             t = _times(B, generator, device, config.paint_shift, config.blind)
             z = flow.mix(x, torch.randn(x.shape, generator=generator, device=device), t)
-            ground = next(grounds_left) if block.painted else None
             x_hat = model.predict(z.to(dtype), t, group.coordinates, start, cache, None, ground)
             drawn.append(flow.velocity_loss(x_hat.float(), x, t, weight, config.t_min))
         if block.shown:

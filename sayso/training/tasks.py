@@ -76,10 +76,11 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class Painting:
-    """A plan and its picture."""
+    """A plan and its picture. `sketch`: what it is painted over, uint8 [H, W, 4]; the plan then speaks of the look alone."""
 
     plan: Plan
     image: Image
+    sketch: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +94,7 @@ class View:
 
 SEEN, PAINTED, POSED = Shot(False, True), Shot(True, False, painted=True), Shot(True, True, painted=True)
 PLACED, LAST = Shot(True, True, sketched=True), Shot(True, False, sketched=True)
+DRESSED = Shot(True, False, painted=True, sketched=True)
 Layout = tuple[Words | Shot, ...]
 Content = str | Image | Painting | View
 
@@ -291,10 +293,9 @@ def look_words(look: looks.Look, rng: random.Random, language: str) -> str:
 
 
 def _look(desk: Desk) -> list[Content]:
-    """A plan with a look, painted."""
-    scene = _bare(sample_scene(desk.rng, replace(desk.world, kinds=_LARGE)))
-    look, _, after = _styled(desk, scene)
-    return [Painting(replace(plan.to_plan(scene), look=look.name), after)]
+    """A picture painted over in a look."""
+    look, before, after = _styled(desk, sample_scene(desk.rng, replace(desk.world, kinds=_PAINTED)))
+    return [Painting(Plan(*desk.size, "transparent", look=look.name), after, before)]
 
 
 def _think_look(desk: Desk) -> list[Content]:
@@ -499,7 +500,7 @@ _ASKED, _PLAN, _NEW = Words(40), Words(144), Words(144, learnt=True)
 _CHANGED = (_ASKED, Words(64, learnt=True))
 TASKS: tuple[Task, ...] = (
     Task("paint", (PAINTED,), ("draw", "transparent"), _paint),
-    Task("look", (PAINTED,), ("draw",), _look),
+    Task("look", (DRESSED,), ("draw",), _look),
     Task("think", (Words(112), _NEW), ("think",), _think),
     Task("think look", (Words(56), _NEW), ("think",), _think_look),
     Task("rethink", (_PLAN, *_CHANGED * ASKED), ("edit",), _rethink),
