@@ -125,7 +125,7 @@ def between(before: Plan, after: Plan, base: Picture, known: bool, layered: bool
     filled = masks.of_boxes(gone, width, height, CUT[not known])
     margin = max(2, round(AROUND[not known] * min(width, height)))
     if shown is not None:  # every pixel tells whether it shows a thing
-        stay = masks.of_boxes([_box(part) for part in (*rest.items, *rest.lettering)], width, height, 0)
+        stay = masks.of_boxes([*map(_box, rest.items), *map(_box, rest.lettering)], width, height, 0)
         filled = matting.grown(matting.hanging(filled, shown & ~stay), margin) & ~(stay & ~filled)
         return Edit(after, base, free | filled, rest, filled, on_top=on_top, carried=carried)
     leaves = replace(before, background="transparent", items=old, lettering=_new(before.lettering, rest.lettering))

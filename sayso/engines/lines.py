@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sayso.engines import letters
 from sayso.engines.inks import TINT, named, said_tint
 from sayso.engines.votes import ALIKE, Found, Look, Votes, cut, groups, joined, kinds, split
 from sayso.world import fonts
+from sayso.world.colours import rgb
 from sayso.world.grounds import FIRST_FONT, Known
 from sayso.world.layout import frame
 from sayso.world.plan import MAX_LETTERING
@@ -23,12 +25,13 @@ WINDOW = 1 / (sum(CLOSE) / 2)  # side of a close-up, in em of the line
 STEP = 0.4  # of a close-up's side, from one to the next along a line
 WINDOWS = 24  # close-ups of a line at most, for some thirty characters: a picture full of type would take minutes
 INKED = 0.15  # share of the pixels around a line that are surely its ink
-SPACE = 0.13  # em between two characters beyond their widths from which on a space lies there
+SPACE = 0.6  # of a space's width: what must lie between two characters beyond their own for something to stand there
 
 
 def letterings(picture: np.ndarray, votes: Votes, known: Known, width: int, height: int, look: Look) -> list[Lettering]:
     """The lines of a picture (uint8 [H, W, 4]), from the top down: where the votes show characters it is looked at closely, twice."""
-    out = []
+    out: list[Lettering] = []
+    found: list[list[Found]] = []
     for line in _foremost(_lines(_characters(votes, known))):
         for _ in range(2):
             windows = _windows(line)
@@ -38,9 +41,16 @@ def letterings(picture: np.ndarray, votes: Votes, known: Known, width: int, heig
             line = max(near, key=len, default=[])
             if not line:
                 break
-        if line:
-            out.append(_lettering(line, known, width, height, _ink(picture, line)))
+        if line and not any(_same(line, other) for other in found):
+            found.append(line)
+            out.append(_lettering(picture, line, known, width, height))
     return out
+
+
+def _same(line: Sequence[Found], other: Sequence[Found]) -> bool:
+    """Whether two lines lie in one place."""
+    em = max(float(np.median([one.side for one in some])) for some in (line, other))
+    return abs(line[0].y - other[0].y) < em / 2 and line[0].x < other[-1].x + em / 2 and other[0].x < line[-1].x + em / 2
 
 
 def _foremost(lines: list[list[Found]]) -> list[list[Found]]:
@@ -96,27 +106,33 @@ def _windows(line: Sequence[Found]) -> list[tuple[float, float, float]]:
     return [(middle + (k - (count - 1) / 2) * STEP * side, y, side) for k in range(count)]
 
 
-def _lettering(line: Sequence[Found], known: Known, width: int, height: int, ink: str) -> Lettering:
+def _lettering(picture: np.ndarray, line: Sequence[Found], known: Known, width: int, height: int) -> Lettering:
     """Characters in one font, with the spaces between them; the place and size with which the font sets them where they were seen."""
+    ink = _ink(picture, line)
     fonts_said = sum(one.votes.manners[:, FIRST_FONT:].mean(0) for one in line)
     font = fonts.FONTS[int(np.argmax(fonts_said))]
-    able = [k for k, c in enumerate(known.characters) if fonts.covers(font, c)]
-    letters = [known.characters[able[int(one.votes.things[:, kinds(known)[1]].mean(0)[able].argmax())]] for one in line]
     em = float(np.median([one.side for one in line]))
+    able = [k for k, c in enumerate(known.characters) if fonts.covers(font, c)]
+    named, colour = [known.characters[k] for k in able], np.array(rgb(ink), np.float32)
+    chances = [one.votes.things[:, kinds(known)[1]].mean(0)[able] for one in line]
+    told = [letters.told_apart(picture, one.x, one.y, em, colour, font, named, of) for one, of in zip(line, chances, strict=True)]
+    told = [one for one in told if one[0]] or [(named[int(of.argmax())], one.x) for one, of in zip(line, chances, strict=True)]
+    said, x = [character for character, _ in told], np.array([place for _, place in told])
+    y = float(np.median([one.y for one in line]))
     text, place, pen = "", [], 0.0
-    for k, (one, letter) in enumerate(zip(line, letters, strict=True)):
+    for k, letter in enumerate(said):
         wide = fonts.width(font, letter)
-        if k and (one.x - line[k - 1].x) / em - (wide + fonts.width(font, letters[k - 1])) / 2 > SPACE:
-            text, pen = text + " ", pen + fonts.width(font, " ")
+        gap = (x[k] - x[k - 1]) / em - (wide + fonts.width(font, said[k - 1])) / 2 if k else 0.0
+        if gap > SPACE * fonts.width(font, " "):
+            missed = letters.missed(picture, x[k] - (wide + gap) / 2 * em, y, em, colour, font, named, gap) or " "
+            text, pen = text + missed, pen + fonts.width(font, missed)
         place.append(pen + wide / 2)
         text, pen = text + letter, pen + wide
-    x = np.array([one.x for one in line])
     offsets = np.array(place) - pen / 2
-    if len(line) > 2:
+    if len(told) > 2:
         fitted = float(np.polyfit(offsets, x, 1)[0])
         em = fitted if 0.8 < fitted / em < 1.25 else em
     w, h = frame(width, height)
-    y = float(np.median([one.y for one in line]))
     return Lettering(text, font, float((x - em * offsets).mean()) / w, y / h, em, ink)
 
 

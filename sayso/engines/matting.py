@@ -24,8 +24,7 @@ MEETS = 40.0  # levels up to which what was painted and what is there are the sa
 def grown(mask: np.ndarray, by: int) -> np.ndarray:
     """bool [H, W]: the mask and what lies at most `by` pixels beside it, across, down or both."""
     image = Image.fromarray(mask.astype(np.uint8) * 255)
-    out: np.ndarray = np.asarray(image.filter(ImageFilter.MaxFilter(2 * by + 1))) > 0
-    return out
+    return np.asarray(image.filter(ImageFilter.MaxFilter(2 * by + 1)), bool)
 
 
 def hanging(seed: np.ndarray, within: np.ndarray) -> np.ndarray:
@@ -37,7 +36,7 @@ def hanging(seed: np.ndarray, within: np.ndarray) -> np.ndarray:
     def reduced(mask: np.ndarray) -> np.ndarray:
         full = np.zeros((rows * scale, columns * scale), bool)
         full[:height, :width] = mask
-        out: np.ndarray = full.reshape(rows, scale, columns, scale).any((1, 3))
+        out: np.ndarray = np.asarray(full.reshape(rows, scale, columns, scale).any((1, 3)))
         return out
 
     room = reduced(within)
