@@ -261,9 +261,14 @@ def test_nobody_walks_through_houses() -> None:
     assert meant(says(shown, "turn left")).motion == moving.stepped(place, "left")
 
 
-def test_a_planned_picture_is_edited_and_not_turned(pieces: Pieces) -> None:
+def test_a_planned_picture_is_edited_and_not_turned_or_walked_into(pieces: Pieces) -> None:
     flat = Picture(picture().pixels, {"plan": PLAN})
-    assert meant(says(flat, TURN)).motion is None
+    for words in (TURN, "turn it 45 degrees", "please go forward", "向左转", "转过身"):
+        with pytest.raises(CannotDo, match="drawn flat"):
+            meant(says(flat, words))
+    for words in ("make it a fox", "turn the fox into an owl", "move the fox to the left", "turn it into pixel art", "put a car on the right"):
+        assert meant(says(flat, words)).motion is None
+    assert meant(says(flat, CAR)).motion is not None, "something new"
     assert meant(says(picture(), TURN), abilities=ALL - {Ability.VIEWS}).motion is None
     assert meant(says(picture(), "turn left"), abilities=ALL - {Ability.WALK}).motion is None
     assert meant(says(CAR), options={"plan": PLAN}).motion is None

@@ -87,13 +87,18 @@ def _motion(ask: Ask, prompt: str, pairs: list[tuple[str, Picture]], abilities: 
     """The pose or the place in an alley that the prompt asks for, where these weights can, and the picture that it goes on from. A picture
     painted after a plan is neither.
 
-    Raises CannotDo for what does not go with it and for going on from what nobody has told of, BadInput for a step into a house.
+    Raises CannotDo for what does not go with it and for going on from one or from what nobody has told of, BadInput for a step into a
+    house.
     """
     if not {Ability.VIEWS, Ability.WALK} & set(abilities) or ask.mask is not None or ask.options.get("plan") is not None:
         return None
     if ask.background:
         prompt += _background(ask.background, chinese=False)
-    motion = motions.said(prompt, after=bool(pairs) and "plan" not in pairs[-1][1].origin)
+    flat = bool(pairs) and "plan" in pairs[-1][1].origin
+    motion = motions.said(prompt, after=bool(pairs) and not flat)
+    if motion is None and flat and motions.goes_on(prompt):
+        raise CannotDo("this picture is drawn flat: there is no way into it and it has no other side; begin with such as: an alley at night"
+                       " or: a toy car, red and blue, 3d model")
     if motion is None or (Ability.WALK if motion.walks else Ability.VIEWS) not in abilities:
         return None
     if ask.style:

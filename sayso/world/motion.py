@@ -188,6 +188,13 @@ def said(prompt: str, after: bool) -> Motion | None:
     return _solid(prompt) or _alley(prompt)
 
 
+def goes_on(prompt: str) -> bool:
+    """Whether the words are a step or a turn that goes on from a picture, of whatever angle."""
+    words = _POLITE.sub("", prompt.strip())
+    steps = (*_STEPS.values(), *(pattern.pattern for pattern in _PARTS))
+    return any(re.fullmatch(pattern, words, re.IGNORECASE) for pattern in steps) or bool(_DEGREES.match(words))
+
+
 def _turn(words: str) -> int | None:
     """Degrees 0..330 of a turn, or None where there is none."""
     sign = -1 if _TO_LEFT.search(words) else 1
