@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import csv
 import json
@@ -31,7 +32,7 @@ from sayso.training.config import TrainConfig, planned
 from sayso.training.corpus import learn, texts
 from sayso.training.optim import Mean
 from sayso.training.report import FIELDS, Log, plot
-from sayso.training.run import shares
+from sayso.training.run import _config, add_arguments, shares
 from sayso.world import art, shorthand
 from sayso.world.grounds import Known, characters
 
@@ -195,6 +196,13 @@ def test_a_run_that_is_killed_and_stopped_ends_as_an_unbroken_one(folder: Path, 
 # bad input
 
 
+def test_the_rate_is_a_factor_on_both_learning_rates() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    usual, gentle = (_config(parser.parse_args(list(words)), gpu=False) for words in ((), ("--rate", "0.3")))
+    assert gentle == replace(usual, muon_rate=0.3 * usual.muon_rate, adam_rate=0.3 * usual.adam_rate)
+
+
 @pytest.mark.parametrize(("words", "sentence"), [
     (("--depth", "3"), "--depth 3 is odd"),
     (("--depth", "0"), "--depth 0 is out of range; choose 2 to 48"),
@@ -203,6 +211,7 @@ def test_a_run_that_is_killed_and_stopped_ends_as_an_unbroken_one(folder: Path, 
     (("--core", "100000"), "--core 100000 is out of range"),
     (("--workers", "0"), "--workers 0 is out of range"),
     (("--seed", "99999999999999999999"), "--seed 99999999999999999999 is out of range"),
+    (("--rate", "0"), "--rate 0.0 is out of range; choose 0.001 to 10"),
     (("--sample-every", "0"), "--sample-every 0 is out of range"),
     (("--save-every", "-1"), "--save-every -1.0 is out of range"),
     (("--minutes", "nan"), "--minutes nan is out of range"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sayso.training.loop import Run
 
 CORE = 410  # everyday concepts of the world
-NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed", "start", "tasks")  # options that a resumed run has already settled
+NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed", "start", "tasks", "rate")  # options that a resumed run has already settled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=None, help="pictures a step at 64 tokens (default: 128 on a CPU, 2048 on a GPU)")
     parser.add_argument("--seed", type=int, default=None, help="of weights, scenes and noise (default: 0)")
     parser.add_argument(
+        "--rate",
+        type=float,
+        default=None,
+        help="factor on the learning rates (default: 1, for weights from nothing; about 0.3 to go on gently from trained ones)",
+    )
+    parser.add_argument(
         "--workers", type=int, default=None, help="processes that write scenes and captions (default: 1 on a CPU, 12 on a GPU)"
     )
     parser.add_argument("--minutes", type=float, default=None, help="stop after so long; the run can be resumed")
@@ -74,6 +80,7 @@ def _check(args: argparse.Namespace) -> None:
         ("batch", 16, 65536),
         ("workers", 1, 256),
         ("core", 0, CORE),
+        ("rate", 0.001, 10),
         ("seed", 0, 2**31),
         ("minutes", 0, 10**6),
         ("save_every", 0, 10**6),
@@ -147,6 +154,8 @@ def _config(args: argparse.Namespace, gpu: bool) -> TrainConfig:
         seed=args.seed or 0,
         aspects=True,
     )
+    rate = default(args.rate, 1.0, 1.0)
+    config = replace(config, muon_rate=rate * config.muon_rate, adam_rate=rate * config.adam_rate)
     config = replace(config, tasks=shares(args.tasks or MENU), reel=(400, 240) if gpu else config.reel)
     if (least := min(stage.batch for stage in config.stages)) < 2 * len(config.tasks):
         raise BadInput(f"a step of {least} pictures is too small for {len(config.tasks)} tasks; choose a larger --batch or fewer --tasks")
