@@ -15,8 +15,7 @@ from sayso.world.sheets import characters
 
 INK, LATIN = "#2563eb", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 BLUE = np.array((0x25, 0x63, 0xEB), np.float32)
-ALIKE = ({"I", "l", "1", "i"}, {"O", "0", "o", "Q", "D"}, {"S", "s", "5"}, {"C", "c", "G"}, {"V", "v", "Y", "y"}, {"W", "w", "Vv"}, {"X", "x"}, {"Z", "z", "2"}, {"U", "u"}, {"P", "p"},
-         {"K", "k"}, {"B", "8"}, {"E", "F"}, {"M", "m"})
+ALIKE = [set(some) for some in ("Il1i", "O0oQD", "Ss5", "CcG", "VvYy", "Ww", "Xx", "Zz2", "Uu", "Pp", "Kk", "B8", "EF", "Mm")]
 
 
 def line(text: str, font: str, ground: str = "#ffffff") -> tuple[np.ndarray, Lettering]:

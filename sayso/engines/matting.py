@@ -23,8 +23,12 @@ MEETS = 40.0  # levels up to which what was painted and what is there are the sa
 
 def grown(mask: np.ndarray, by: int) -> np.ndarray:
     """bool [H, W]: the mask and what lies at most `by` pixels beside it, across, down or both."""
-    image = Image.fromarray(mask.astype(np.uint8) * 255)
-    return np.asarray(image.filter(ImageFilter.MaxFilter(2 * by + 1)), bool)
+    for axis in (0, 1):
+        before = [(by + 1, by) if k == axis else (0, 0) for k in (0, 1)]
+        sums = np.cumsum(np.pad(mask, before), axis, dtype=np.int32)  # whose differences count a window of any width at one cost
+        first, last = (np.take(sums, np.arange(mask.shape[axis]) + at, axis) for at in (0, 2 * by + 1))
+        mask = last > first
+    return mask
 
 
 def hanging(seed: np.ndarray, within: np.ndarray) -> np.ndarray:
@@ -68,7 +72,7 @@ def spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def shows(pixels: np.ndarray, shown: Plan) -> np.ndarray | None:
-    """bool [H, W]: where a picture, uint8 [H, W, 4], of a plan shows a thing, which its pixels tell before nothing, one colour or a gradient.
+    """bool [H, W]: where a picture, uint8 [H, W, 4], of a plan shows a thing: before nothing, one colour or a gradient its pixels tell.
 
     None before other grounds, and where the plan's is not there.
     """
@@ -87,7 +91,7 @@ def cut_out(pixels: np.ndarray, things: np.ndarray, painted: np.ndarray | None =
     """The things of a picture, uint8 [H, W, 4], without its ground. `things`: where pixels differ from it. `painted`: the same things
     as they are painted on nothing: they tell of what has the ground's colour, and is enclosed by a thing or far inside it, whether it is
     part of it."""
-    if pixels[..., 3].min() < 255:  # nothing lies behind
+    if pixels[..., 3].min() < 255 or things.all():  # nothing lies behind
         return pixels
     frame = np.ones(things.shape, bool)
     frame[1:-1, 1:-1] = False

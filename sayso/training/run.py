@@ -154,7 +154,7 @@ def _config(args: argparse.Namespace, gpu: bool) -> TrainConfig:
         seed=args.seed or 0,
         aspects=True,
     )
-    rate = default(args.rate, 1.0, 1.0)
+    rate = 1.0 if args.rate is None else args.rate
     config = replace(config, muon_rate=rate * config.muon_rate, adam_rate=rate * config.adam_rate)
     config = replace(config, tasks=shares(args.tasks or MENU), reel=(400, 240) if gpu else config.reel)
     if (least := min(stage.batch for stage in config.stages)) < 2 * len(config.tasks):
