@@ -16,6 +16,7 @@ APART = 12.0  # levels by which a pixel differs from a smooth ground that a thin
 LEAST = 0.05  # share of the picture that must be ground, or it was misread
 SMALL = 128  # pixels along the shorter side at which is looked what hangs together
 DEEP = 0.02  # of the shorter side: how far inside its painted outline a thing's pixels are its own, whatever their colour
+STEPS = 512  # pixels at that size: a labyrinth would take minutes
 RIM = 3  # pixels at the finished size over which a thing's edge is mixed with what lies behind
 SEAM = 0.03  # of the shorter side: how far around a filled part is looked for what it must meet
 MEETS = 40.0  # levels up to which what was painted and what is there are the same ground
@@ -32,7 +33,7 @@ def grown(mask: np.ndarray, by: int) -> np.ndarray:
 
 
 def hanging(seed: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """bool [H, W]: the parts of `within` that hang together with some of `seed`; found at a small size."""
+    """bool [H, W]: the parts of `within` that hang together with some of `seed`, no farther from it than STEPS; found at a small size."""
     height, width = seed.shape
     scale = max(1, min(height, width) // SMALL)
     rows, columns = -(-height // scale), -(-width // scale)
@@ -45,10 +46,13 @@ def hanging(seed: np.ndarray, within: np.ndarray) -> np.ndarray:
 
     room = reduced(within)
     found, before = reduced(seed & within), -1
-    while (count := int(found.sum())) != before:
-        before = count
-        for _ in range(8):
-            found = grown(found, 1) & room
+    for step in range(STEPS):
+        found = grown(found, 1) & room
+        if step % 8 == 7:
+            count = int(found.sum())
+            if count == before:
+                break
+            before = count
     return within & np.kron(found, np.ones((scale, scale), bool))[:height, :width]
 
 
