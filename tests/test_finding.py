@@ -40,6 +40,18 @@ def whole(scene: Scene) -> tuple[Votes, np.ndarray]:
     return told(scene, round(8 * h), round(8 * w))
 
 
+@pytest.fixture(autouse=True)
+def no_ink(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures here hold places, and no ink to tell letters apart by (tests/test_letters.py)."""
+
+    def said(picture: np.ndarray, x: float, y: float, em: float, ink: np.ndarray, font: str, characters: Sequence[str], chances: np.ndarray
+             ) -> tuple[str, float]:
+        return characters[int(chances.argmax())], x
+
+    monkeypatch.setattr(lines.letters, "told_apart", said)
+    monkeypatch.setattr(lines.letters, "missed", lambda *_: "")
+
+
 class Looking:
     """Looks at squares of a scene's picture. Where a square lies is told by colours of a picture that has its places for colours."""
 

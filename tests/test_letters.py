@@ -57,6 +57,7 @@ def test_chinese_characters_that_the_eye_confuses() -> None:
 def test_where_there_is_no_ink_nothing_is_read() -> None:
     blank = np.full((128, 128, 4), 255, np.uint8)
     assert letters.told_apart(blank, 0.5, 0.5, 0.2, BLUE, "sans", LATIN, np.full(62, 1 / 62))[0] == ""
+    assert letters.told_apart(blank, 0.5, 0.5, 0.2, BLUE, "sans", LATIN, np.eye(62)[7])[0] == LATIN[7], "but what the eye is sure of stays"
     assert letters.missed(blank, 0.5, 0.5, 0.2, BLUE, "sans", LATIN, 0.4) == ""
 
 

@@ -25,6 +25,7 @@ SIZES = (0.92, 1.0, 1.09)  # of the em that was seen
 MOST = 24  # candidates, the likeliest by the eye
 FAITH = 0.05  # correlation that an e-fold of the eye's chance outweighs
 NONE = 0.4  # correlation up to which a character is no more than doubt
+CERTAIN = 0.5  # chance from which on the eye is believed against the ink: no font is like it, or it is no ink of one colour
 SURE = 0.65  # correlation from which on a character that the eye did not see stands in a gap
 LOOSE = 0.2  # em by which its width may differ from the gap's
 LEAST = 1e-4  # chance below which the eye says nothing
@@ -79,12 +80,14 @@ def told_apart(
     picture: np.ndarray, x: float, y: float, em: float, ink: np.ndarray, font: str, characters: Sequence[str], chances: np.ndarray
 ) -> tuple[str, float]:
     """The character that the eye's chances [N] of `characters` and the ink around x, y speak for together, and its x; "" where the ink
-    is like none."""
+    is like none and the eye in doubt."""
     order = [int(k) for k in np.argsort(-chances)[:MOST] if fonts.covers(font, characters[int(k)])]
     likely = [characters[k] for k in order]
     alike, right = fits(picture, x, y, em, ink, font, likely)
     best = int((alike + FAITH * np.log(np.maximum(chances[order], LEAST))).argmax())
-    return likely[best] if alike[best] > NONE else "", x + float(right[best])
+    if alike[best] > NONE:
+        return likely[best], x + float(right[best])
+    return likely[0] if chances[order[0]] > CERTAIN else "", x
 
 
 def missed(picture: np.ndarray, x: float, y: float, em: float, ink: np.ndarray, font: str, characters: Sequence[str], gap: float) -> str:

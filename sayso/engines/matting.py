@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from sayso.types import Plan
 from sayso.world import plan
 from sayso.world.render import render
+from sayso.world.scene import Scene
 
 APART = 12.0  # levels by which a pixel differs from a smooth ground that a thing shows
 LEAST = 0.05  # share of the picture that must be ground, or it was misread
@@ -85,8 +86,8 @@ def shows(pixels: np.ndarray, shown: Plan) -> np.ndarray | None:
         return pixels[..., 3] > 0
     if kind not in ("solid", "gradient"):
         return None
-    bare = plan.scene_of(Plan(shown.width, shown.height, shown.background))
-    ground = render(bare, pixels.shape[1], pixels.shape[0])
+    height, width = pixels.shape[:2]
+    ground = render(Scene(width, height, plan.background_of(shown.background)), width, height)
     things = np.abs(pixels.astype(np.float32) - ground).max(-1) > APART
     return things if things.mean() < 1 - LEAST else None
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sayso.training.loop import Run
 
 CORE = 410  # everyday concepts of the world
-NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed", "start", "tasks", "rate")  # options that a resumed run has already settled
+NEW_ONLY = ("depth", "stages", "patch", "core", "mix", "batch", "seed", "start", "tasks", "rate")  # what a resumed run has settled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
