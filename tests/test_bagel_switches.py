@@ -11,6 +11,7 @@ import bagel_tiny
 import pytest
 import torch
 from bagel_tiny import picture
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sayso.engines.bagel import load, reference
@@ -311,6 +312,24 @@ def test_a_quantised_engine_draws_nearly_the_same(folder: Path, engine: BagelEng
     exact, found = final(engine, DRAWING), final(smaller, DRAWING)
     error = float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
     assert 1e-5 < error < {"int8": 0.05, "int4": 0.5, "fp8": 0.2}[kind]
+
+
+def test_matrices_may_stay_in_bfloat16_under_rows_in_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they do not fit in float32: half the memory, and the same picture to the bit."""
+    path = bagel_tiny.write(tmp_path / "bagel") / "ema.safetensors"
+    save_file({name: t.to(torch.bfloat16) for name, t in load_file(path).items()}, path)
+    asked = ask(Text("3 17 99"), steps=2)
+    wide = loaded(path.parent)
+    found = load.files.examine(path.parent)
+    layers, rest = load.weight_bytes(found.spec, found.autoencoder, torch.float32, None)
+    room = layers * 0.75 + rest + load.working_bytes(found.spec, found.autoencoder, torch.float32)
+    monkeypatch.setattr(load.machine, "device_memory", lambda device: int(room))
+    narrow = loaded(path.parent)
+    kinds = {narrow.model.get_parameter(f"layers.0.{name}.weight").dtype for name, m in narrow.model.layers[0].named_modules()
+             if name.endswith("_proj")}
+    assert kinds == {torch.bfloat16} and narrow.model.embed.weight.dtype == torch.float32
+    assert all(p.dtype == torch.float32 for p in wide.model.parameters())
+    assert torch.equal(final(narrow, asked), final(wide, asked))
 
 
 @pytest.mark.parametrize("more", [{}, {"quantise": "int8"}])

@@ -40,7 +40,8 @@ def test_weights_that_are_smaller_and_visit(sayso: Sayso) -> None:
                 "--offload", "blocks", "--case", "(Dev)", "--json")
     assert ran.code == 0, ran.err
     (run,) = json.loads(ran.out)
-    assert run["dtype"] == "bfloat16, ours in int8, our blocks visiting" and 0 < run["rows"][0]["apart"]["diffusers"] < 0.1
+    rows = run["dtype"].replace(", our rows in float32", "")  # where bfloat16 is slow
+    assert rows == "bfloat16, ours in int8, our blocks visiting" and 0 < run["rows"][0]["apart"]["diffusers"] < 0.1
 
 
 def test_ratios_and_pages() -> None:
@@ -100,7 +101,7 @@ def test_what_cannot_be_measured(sayso: Sayso, words: tuple[str, ...], says: str
 
 
 def test_random_weights_are_the_same_each_time() -> None:
-    first, again = (speed.random_model(speed.TINY, torch.device("cpu"), torch.float32).state_dict() for _ in range(2))
+    first, again = (speed.random_model(speed.TINY, torch.device("cpu"), torch.float32, torch.float32).state_dict() for _ in range(2))
     assert all(torch.equal(value, again[name]) for name, value in first.items())
-    other = speed.random_model(replace(speed.TINY, heads=4), torch.device("cpu"), torch.float32)
+    other = speed.random_model(replace(speed.TINY, heads=4), torch.device("cpu"), torch.float32, torch.float32)
     assert other.spec.width == 128

@@ -236,9 +236,28 @@ def test_what_fits_where() -> None:
     assert placing.choose(40.0, fp8=True).bits == "fp8" and placing.choose(32.0).bits == "int8"
     assert placing.choose(25.0) == placing.Placing("int4", "text")
     assert placing.choose(20.0, exact=True) == placing.Placing(None, "blocks")
+    assert placing.gigabytes(placing.Placing("int8", "text"), wide=True) > placing.gigabytes(placing.Placing("int8", "text"))
     for kind in (None, "fp8", "int8", "int4"):
         amounts = [placing.gigabytes(placing.Placing(kind, offload)) for offload in placing.OFFLOADS]
         assert amounts == sorted(amounts, reverse=True)
+
+
+def test_matrices_stay_in_bfloat16_under_rows_in_float32(folder: Path, tmp_path: Path) -> None:
+    """Half the memory, and the same picture to the bit as from weights that were spread to float32 when they were loaded."""
+    made = []
+    for kind in (torch.bfloat16, torch.float32):
+        shutil.copytree(folder, tmp_path / str(kind))
+        for file in (tmp_path / str(kind) / "transformer").glob("*.safetensors"):
+            write(file, {name: t.to(torch.bfloat16).to(kind) for name, t in load_file(file).items()})
+        made.append(engine.load(tmp_path / str(kind), "cpu", variant="hidream-i1-dev", dtype="float32"))
+    narrow, wide = (one.parts.model for one in made)
+    assert {p.dtype for p in wide.parameters()} == {torch.float32} and narrow.patch_in.weight.dtype == torch.float32
+    assert {narrow.single_blocks[0].experts.up.weight.dtype, narrow.before.llama.dtype} == {torch.bfloat16}
+    lora = str(lora_file(tmp_path / "l.safetensors", "comfy"))
+    one, other = (drew(a.respond(ask(width=128, height=128, steps=2)))[0] for a in made)
+    assert np.array_equal(one, other)
+    worn = [drew(a.respond(ask(width=128, height=128, steps=2, options={"loras": lora})))[0].astype(int) for a in made]
+    assert (worn[0] != one).any() and np.abs(worn[0] - worn[1]).mean() < 1  # a LoRA is merged into what is kept
 
 
 @pytest.mark.parametrize("offload", ["text", "blocks"])
@@ -321,10 +340,14 @@ def test_names_of_this_model_only() -> None:
 )
 def test_what_fits_is_told(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     monkeypatch.setattr("sayso.engines.machine.look", lambda: machine)
+    monkeypatch.setattr("sayso.engines.machine.quick_dtype", lambda device: torch.bfloat16)
     rows = {fit.way: fit for fit in settings.ways(variants.DEV)}
     assert len(rows) == 12 and all((fit.seconds is not None) == fit.fits and fit.why for fit in rows.values())
     assert rows[""].fits == rows["quantise=fp8"].fits == rows["offload=blocks"].fits == (machine.card is not None)
     assert rows["quantise=int4 offload=text"].fits
+    monkeypatch.setattr("sayso.engines.machine.quick_dtype", lambda device: torch.float32)  # readers take twice as much on processors
+    wide = {fit.way: fit for fit in settings.ways(variants.DEV)}
+    assert wide["quantise=int4 offload=text"].fits == (machine.card is not None)
 
 
 def test_the_command_line_draws_and_edits_with_it(

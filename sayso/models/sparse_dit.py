@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sayso.models.linear import Linear
+
 NORM_EPS, QK_EPS = 1e-6, 1e-5
 WAVES, THETA = 256, 10000.0
 
@@ -235,14 +237,14 @@ class Grouped(nn.Module):
 
     def forward(self, x: Tensor, ends: Tensor) -> Tensor:
         """Rows x [·, in], sorted by expert; `ends` int32 [E]: where each expert's rows end. One kernel, no look from the host."""
-        return F.grouped_mm(x, self.weight.transpose(1, 2), offs=ends)
+        return F.grouped_mm(x, self.weight.to(x.dtype).transpose(1, 2), offs=ends)
 
 
 class SwiGLU(nn.Module):
     def __init__(self, width: int, hidden: int):
         super().__init__()
-        self.up = nn.Linear(width, 2 * hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
+        self.up = Linear(width, 2 * hidden, bias=False)
+        self.down = Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down(gated(self.up(x)))
@@ -254,7 +256,7 @@ class Experts(nn.Module):
     def __init__(self, spec: SparseSpec):
         super().__init__()
         self.active, self.count = spec.active, spec.experts
-        self.gate = nn.Linear(spec.width, spec.experts, bias=False)
+        self.gate = Linear(spec.width, spec.experts, bias=False)
         self.shared = SwiGLU(spec.width, spec.shared_hidden)
         self.up = Grouped(spec.experts, spec.width, 2 * spec.hidden)
         self.down = Grouped(spec.experts, spec.hidden, spec.width)
@@ -285,7 +287,7 @@ class Attention(nn.Module):
     def __init__(self, spec: SparseSpec):
         super().__init__()
         self.heads, width = spec.heads, spec.width
-        self.to_q, self.to_kv, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.to_q, self.to_kv, self.out = Linear(width, width), Linear(width, 2 * width), Linear(width, width)
         self.q_norm, self.k_norm = nn.RMSNorm(width, eps=QK_EPS), nn.RMSNorm(width, eps=QK_EPS)
 
     def queries(self, x: Tensor) -> Tensor:
@@ -370,16 +372,16 @@ class Before(nn.Module):
         super().__init__()
         width = spec.width
         self.spec = spec
-        self.time_in, self.time_out = nn.Linear(WAVES, width), nn.Linear(width, width)
-        self.pooled_in, self.pooled_out = nn.Linear(spec.pooled_width, width), nn.Linear(width, width)
-        self.t5 = nn.Linear(spec.t5_width, width, bias=False)
+        self.time_in, self.time_out = Linear(WAVES, width), Linear(width, width)
+        self.pooled_in, self.pooled_out = Linear(spec.pooled_width, width), Linear(width, width)
+        self.t5 = Linear(spec.t5_width, width, bias=False)
         self.llama = nn.Parameter(torch.empty(spec.blocks, width, spec.llama_width))
         chunks = [12] * spec.double + [6] * spec.single + [2]
-        self.heads = nn.ModuleList(nn.Linear(width, n * width) for n in chunks)
+        self.heads = nn.ModuleList(Linear(width, n * width) for n in chunks)
 
     def captions(self, t5: Tensor, llama: Tensor) -> Captions:
         """t5 [B, ·, t5_width] and the stack of Llama's hidden states [layers, B, K, llama_width] → captions."""
-        own = [F.linear(llama[layer], weight) for layer, weight in zip(self.spec.llama_layers, self.llama, strict=True)]
+        own = [F.linear(llama[layer], weight.to(llama.dtype)) for layer, weight in zip(self.spec.llama_layers, self.llama, strict=True)]
         return Captions(torch.cat((self.t5(t5), own[-1]), dim=1), torch.stack([normed(c) for c in own]))
 
     def tables(self, times: Tensor, pooled: Tensor) -> Tensor:

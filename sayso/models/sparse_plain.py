@@ -24,8 +24,9 @@ def experts(module: Experts, x: Tensor) -> Tensor:
     out = module.shared(flat)
     for e in range(module.count):
         tokens, places = torch.where(best.indices == e)
-        gate, linear = (flat[tokens] @ module.up.weight[e].T).chunk(2, dim=-1)
-        out[tokens] += best.values[tokens, places, None].to(x.dtype) * (F.silu(gate) * linear @ module.down.weight[e].T)
+        gate, linear = (flat[tokens] @ module.up.weight[e].to(x.dtype).T).chunk(2, dim=-1)
+        share = best.values[tokens, places, None].to(x.dtype)
+        out[tokens] += share * (F.silu(gate) * linear @ module.down.weight[e].to(x.dtype).T)
     return out.view_as(x)
 
 
@@ -44,7 +45,7 @@ def turned(x: Tensor, matrices: Tensor) -> Tensor:
 
 def projected(attention: Attention, x: Tensor) -> list[Tensor]:
     """Queries, keys and values [B, ·, H, D], each from a product of its own."""
-    weights, biases = attention.to_kv.weight.chunk(2), attention.to_kv.bias.chunk(2)
+    weights, biases = (part.to(x.dtype).chunk(2) for part in (attention.to_kv.weight, attention.to_kv.bias))
     q, k = attention.q_norm(attention.to_q(x)), attention.k_norm(F.linear(x, weights[0], biases[0]))
     return [t.unflatten(-1, (attention.heads, -1)) for t in (q, k, F.linear(x, weights[1], biases[1]))]
 
@@ -57,7 +58,7 @@ def attended(q: Tensor, k: Tensor, v: Tensor, real: Tensor, matrices: Tensor) ->
 
 
 def mlp(module: SwiGLU, x: Tensor) -> Tensor:
-    w1, w3 = module.up.weight.chunk(2)
+    w1, w3 = module.up.weight.to(x.dtype).chunk(2)
     return module.down(F.silu(F.linear(x, w1)) * F.linear(x, w3))
 
 

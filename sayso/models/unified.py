@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sayso.models.grounding import Ground, Grounding, GroundSpec
+from sayso.models.linear import Linear
 from sayso.models.naming import Naming
 from sayso.models.specs import Prediction, UnifiedSpec
 from sayso.models.vision import Eye, VisionTower
@@ -140,14 +141,6 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
-
-
-class Linear(nn.Linear):
-    """Master weights keep their dtype; the product runs in the dtype of the rows."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        return F.linear(x, self.weight.to(x.dtype), bias)
 
 
 class Attention(nn.Module):

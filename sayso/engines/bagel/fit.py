@@ -28,11 +28,11 @@ def ways(found: Machine | None = None) -> list[Fit]:
     here = found or machine.look()
     free = here.card_memory if here.card else here.host
     place = here.card or "this computer, without a graphics card"
-    dtype = torch.bfloat16
+    dtype = torch.bfloat16 if here.card else machine.quick_dtype(torch.device("cpu"))
     flops = (STEPS + GUIDED) * pass_flops(BAGEL_7B, 4096, 64)
     rows = []
     for way, small, visits in WAYS:
-        layers, rest = weight_bytes(BAGEL_7B, FLUX_AUTOENCODER, dtype, small)
+        layers, rest = weight_bytes(BAGEL_7B, FLUX_AUTOENCODER, dtype, small, torch.bfloat16)
         work = working_bytes(BAGEL_7B, FLUX_AUTOENCODER, dtype)
         need = rest + work + (2 * layers / BAGEL_7B.layers if visits else layers)
         why = f"needs {need / GIB:.1f} GiB on {place}, {free / GIB:.1f} GiB are free"

@@ -7,7 +7,7 @@ Load options: how numbers are stored (`dtype`, `quantise`), where layers lie (`o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -39,6 +39,7 @@ class How:
     offload: bool
     graph: bool
     compile: bool
+    kept: torch.dtype | None = None  # of the layers' matrices, where it is not `dtype`
 
 
 def read_options(device: str | None, options: Mapping[str, object]) -> How:
@@ -78,13 +79,17 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
     return word
 
 
-def weight_bytes(spec: UnifiedSpec, autoencoder: AutoencoderSpec, dtype: torch.dtype, small: str | None) -> tuple[float, float]:
-    """Bytes of the layers, and of everything else."""
+def weight_bytes(
+    spec: UnifiedSpec, autoencoder: AutoencoderSpec, dtype: torch.dtype, small: str | None, kept: torch.dtype | None = None
+) -> tuple[float, float]:
+    """Bytes of the layers, and of everything else. `small`, `kept`: how the layers' matrices are stored, None = in `dtype`."""
+    wide = 8.0 * dtype.itemsize
+    matrix = lowbits.BITS[small] if small else wide if kept is None else 8.0 * kept.itemsize
     with torch.device("meta"):
         model, coder = UnifiedModel(spec), Autoencoder(autoencoder)
     layers = rest = 0.0
     for name, tensor in model.named_parameters():
-        bits = lowbits.BITS[small] if small and _smaller(name, tensor.shape) else 8.0 * dtype.itemsize
+        bits = matrix if _smaller(name, tensor.shape) else wide
         if name.startswith("layers."):
             layers += tensor.numel() * bits / 8
         else:
@@ -104,7 +109,7 @@ def working_bytes(spec: UnifiedSpec, autoencoder: AutoencoderSpec, dtype: torch.
 
 def check_memory(spec: UnifiedSpec, autoencoder: AutoencoderSpec, how: How) -> None:
     """Raises SaysoError, with what would fit, unless weights and work fit where they are to lie."""
-    layers, rest = weight_bytes(spec, autoencoder, how.dtype, how.quantise)
+    layers, rest = weight_bytes(spec, autoencoder, how.dtype, how.quantise, how.kept)
     work = working_bytes(spec, autoencoder, how.dtype)
     visiting = 2 * layers / spec.layers
     there = rest + work + (visiting if how.offload else layers)
@@ -115,6 +120,19 @@ def check_memory(spec: UnifiedSpec, autoencoder: AutoencoderSpec, how: How) -> N
     if how.offload and layers > machine.host_memory():
         raise SaysoError(f"bagel's layers need {layers / machine.GIB:.1f} GiB of the host's memory and "
                          f"{machine.host_memory() / machine.GIB:.1f} GiB are free; try quantise=int8 or int4")
+
+
+def fitted(how: How, found: files.Checkpoint) -> How:
+    """With the layers' matrices kept in bfloat16 as the checkpoint has them, where float32 is multiplied and does not fit.
+
+    The picture is the same to the bit; writing takes longer, as every word spreads all matrices once.
+    """
+    stored = {entry.kind for name, entry in found.tensors.items() if _smaller(name, torch.Size(entry.shape))}
+    if how.dtype != torch.float32 or how.quantise is not None or stored != {"BF16"}:
+        return how
+    layers, rest = weight_bytes(found.spec, found.autoencoder, how.dtype, None)
+    need = layers + rest + working_bytes(found.spec, found.autoencoder, how.dtype)
+    return replace(how, kept=torch.bfloat16) if need > machine.device_memory(how.device) else how
 
 
 def _smaller(name: str, shape: torch.Size) -> bool:
@@ -128,7 +146,8 @@ def putter(model: nn.Module, how: How) -> Callable[[str, Tensor], None]:
     def put(name: str, tensor: Tensor) -> None:
         small = how.quantise is not None and _smaller(name, tensor.shape)
         stays = how.offload and name.startswith("layers.")
-        tensor = tensor.to(how.device, how.dtype)
+        as_is = how.kept is not None and _smaller(name, tensor.shape)
+        tensor = tensor.to(how.device, how.kept if as_is else how.dtype)
         if not small:
             stream.place(model, name, tensor.cpu() if stays else tensor)
             return
@@ -157,6 +176,7 @@ def load(device: str | None = None, weights: Path | None = None, options: Mappin
     folder = files.place(weights)
     glue_words = text.of_folder(folder, files.glues.of_folder(folder))
     found = files.examine(folder, glue_words.picture_marks)
+    how = fitted(how, found)
     check_memory(found.spec, found.autoencoder, how)
     with torch.device("meta"):
         model, coder = UnifiedModel(found.spec), Autoencoder(found.autoencoder)

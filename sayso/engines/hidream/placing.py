@@ -29,14 +29,16 @@ class Placing:
     offload: Offload
 
 
-def gigabytes(placing: Placing) -> float:
-    """Device memory that the released models need at about one megapixel with guidance, in GB."""
-    blocks = BLOCKS * SHARE[placing.bits]
+def gigabytes(placing: Placing, wide: bool = False) -> float:
+    """Device memory that the released models need at about one megapixel with guidance, in GB. `wide`: rows, readers and the
+    autoencoder are in float32; the transformer's matrices stay as they are released."""
+    blocks, times = BLOCKS * SHARE[placing.bits], 2 if wide else 1
+    rest, largest = times * (VAE + WORK), times * LARGEST_READER
     if placing.offload == "none":
-        return blocks + BEFORE + READERS + VAE + WORK
+        return blocks + BEFORE + times * READERS + rest
     if placing.offload == "text":
-        return max(blocks + VAE + WORK, LARGEST_READER + blocks)
-    return max(blocks / 24 + VAE + WORK, LARGEST_READER)
+        return max(blocks + rest, largest + blocks)
+    return max(blocks / 24 + rest, largest)
 
 
 def choose(free: float, bits: lowbits.Kind | None = None, fp8: bool = False, exact: bool = False) -> Placing:

@@ -16,7 +16,7 @@ from sayso.hooks import EngineInfo, Fit
 from sayso.types import Ability, Engine
 
 LOAD_OPTIONS = {
-    "dtype": "bfloat16 or float32; default: what the device multiplies quickly",
+    "dtype": "what is multiplied, bfloat16 or float32; default: what the device multiplies quickly. Weights in bfloat16 stay so in memory",
     "quantise": "bf16, fp8, int8 or int4; default: by free memory",
     "offload": "none, text (readers leave before the loop) or blocks (weights visit the card); default: by free memory",
     "compile": "on or off: blocks are compiled at the first step of a size, and on graphics cards the step is replayed as one graph; "
@@ -60,16 +60,19 @@ def open_engine(variant: Variant, device: str | None, weights: Path | None, opti
 
 def ways(variant: Variant) -> list[Fit]:
     """How the model can be run on this machine, with an estimate of the time of one picture."""
+    import torch
+
     from sayso.engines import machine
     from sayso.engines.hidream import placing
 
     here = machine.look()
+    wide = here.card is None and machine.quick_dtype(torch.device("cpu")) == torch.float32
     place, free = here.card or "this computer, without a graphics card", (here.card_memory if here.card else here.host) / 1e9
     rows = []
     for bits in (None, "fp8", "int8", "int4"):
         for offload in placing.OFFLOADS:
             one = placing.Placing(bits, offload)
-            need = placing.gigabytes(one)
+            need = placing.gigabytes(one, wide)
             way = " ".join([*([f"quantise={bits}"] if bits else []), *([f"offload={offload}"] if offload != "none" else [])])
             seconds = PETAFLOP[variant.name] * 1e15 / (here.flops * SHARE)
             if offload == "blocks":

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from sayso.engines import machine
 from sayso.engines.hidream import loop, placing, schedules, weights
 from sayso.engines.hidream.encoders import Words
 from sayso.errors import BadInput, CannotDo
@@ -68,9 +69,9 @@ def cases(spec: SparseSpec) -> list[Case]:
     ]
 
 
-def random_model(spec: SparseSpec, device: torch.device, dtype: torch.dtype) -> SparseDiT:
-    """Filled with noise of the usual sizes, made on the device."""
-    model = weights.empty(spec, device, dtype)
+def random_model(spec: SparseSpec, device: torch.device, dtype: torch.dtype, kept: torch.dtype) -> SparseDiT:
+    """Filled with noise of the usual sizes, made on the device. `dtype`: of the rows; `kept`: of the matrices."""
+    model = weights.empty(spec, device, dtype, kept)
     generator = torch.Generator(device).manual_seed(0)
     for name, p in model.named_parameters():
         if name.endswith("norm.weight"):
@@ -80,8 +81,8 @@ def random_model(spec: SparseSpec, device: torch.device, dtype: torch.dtype) -> 
     return model
 
 
-def theirs(model: SparseDiT) -> Any:
-    """The transformer of diffusers with copies of the same weights. Raises CannotDo when the library is missing."""
+def theirs(model: SparseDiT, dtype: torch.dtype) -> Any:
+    """The transformer of diffusers with copies of the same weights, in `dtype`. Raises CannotDo when the library is missing."""
     try:
         from diffusers import HiDreamImageTransformer2DModel
     except ImportError:
@@ -104,7 +105,8 @@ def theirs(model: SparseDiT) -> Any:
             max_resolution=list(spec.resolution),
             llama_layers=list(spec.llama_layers),
         )
-    other.load_state_dict({name: t.contiguous() for name, t in sparse_names.released(model, spec).items()}, strict=True, assign=True)
+    parts = {name: t.to(dtype).contiguous() for name, t in sparse_names.released(model, spec).items()}
+    other.load_state_dict(parts, strict=True, assign=True)
     return other.eval().requires_grad_(False)
 
 
@@ -172,11 +174,12 @@ def measure(model: SparseDiT, case: Case, words: int, against: tuple[str, ...], 
     whole = given.z if given.source is None else torch.cat((given.z, given.source), dim=-1)
     times = torch.full((case.batch,), 500.0, device=device)
     rest = (times, given.words.t5, given.words.llama, given.words.pooled)
+    told = [part if other is None else part.to(other.dtype) for part in (whole, *rest[1:])]
 
     def diffusers() -> Tensor:
         other.max_seq = case.max_tokens
-        return -other(whole, timesteps=times, encoder_hidden_states_t5=rest[1], encoder_hidden_states_llama3=rest[2], pooled_embeds=rest[3],
-                      return_dict=False)[0][..., : given.z.shape[3]]
+        return -other(told[0], timesteps=times, encoder_hidden_states_t5=told[1], encoder_hidden_states_llama3=told[2],
+                      pooled_embeds=told[3], return_dict=False)[0][..., : given.z.shape[3]]
 
     runs: dict[str, Callable[[], Any]] = {"ours": lambda: loop.predicted(model.step, model, ready, given.z, 2)}
     if compiled:
@@ -201,13 +204,15 @@ def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str,
     """All cases of a size. `path`: a transformer to measure instead of random weights; `only`: cases whose names hold this;
     `where`: how our weights are stored. `tell` hears which case begins and how long the rest will take.
 
-    Raises BadInput when no case is left, BadWeights or CannotDo.
+    The weights of all are in `dtype`. Where the device has no quick product in bfloat16, our rows are in float32, as when a picture
+    is drawn; a compiled step is in bfloat16 alone. Raises BadInput when no case is left, BadWeights or CannotDo.
     """
-    model = random_model(SIZES[size], device, dtype) if path is None else weights.load_transformer(path, device, dtype)
+    rows_in = dtype if compiled else torch.promote_types(dtype, machine.quick_dtype(device))
+    model = random_model(SIZES[size], device, rows_in, dtype) if path is None else weights.load_transformer(path, device, rows_in)
     chosen = [case for case in cases(model.spec) if only is None or only in case.name]
     if not chosen:
         raise BadInput(f'no case holds "{only}"; the cases are: ' + "; ".join(case.name for case in cases(model.spec)))
-    other = theirs(model) if "diffusers" in against else None
+    other = theirs(model, dtype) if "diffusers" in against else None
     parameters = sum(p.numel() for p in model.parameters())
     placing.place(model, where, device)
     work, rows, begun = [tera(model.spec, case, WORDS[size]) for case in chosen], [], time.perf_counter()
@@ -221,6 +226,7 @@ def run(size: str, device: torch.device, dtype: torch.dtype, against: tuple[str,
         "size": size,
         "parameters": parameters,
         "dtype": str(dtype).removeprefix("torch.")
+        + (f", our rows in {str(rows_in).removeprefix('torch.')}" if rows_in != dtype else "")
         + (f", ours in {where.bits}" if where.bits else "")
         + (", our blocks visiting" if where.offload == "blocks" else ""),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",

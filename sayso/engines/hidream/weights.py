@@ -18,7 +18,8 @@ from torch import Tensor
 
 from sayso.errors import BadWeights
 from sayso.models import sparse_names
-from sayso.models.sparse_dit import HIDREAM, SparseDiT, SparseSpec
+from sayso.models.linear import Linear
+from sayso.models.sparse_dit import HIDREAM, Before, Grouped, SparseDiT, SparseSpec
 
 TYPES = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
 MAX_HEADER = 100_000_000
@@ -120,18 +121,31 @@ def tensors(entries: dict[str, Entry]) -> Iterator[tuple[str, Tensor]]:
             raise BadWeights(f"{file} cannot be read ({error}); fetch it again") from error
 
 
-def empty(spec: SparseSpec, device: torch.device, dtype: torch.dtype) -> SparseDiT:
-    """A model whose weights are still to be filled."""
+def empty(spec: SparseSpec, device: torch.device, dtype: torch.dtype, kept: torch.dtype | None = None) -> SparseDiT:
+    """A model whose weights are still to be filled. `dtype`: of the rows; `kept`: of the matrices, when they are kept in another."""
     with torch.device("meta"):
         model = SparseDiT(spec).to(dtype)
+        for module in model.modules():
+            for name, p in module.named_parameters(recurse=False):
+                if kept is not None and isinstance(module, Linear | Grouped | Before) and p.dim() > 1:
+                    setattr(module, name, torch.nn.Parameter(p.to(kept)))
     return model.to_empty(device=device).eval().requires_grad_(False)
 
 
+def _kept(entries: dict[str, Entry]) -> torch.dtype | None:
+    """The type that all matrices of a checkpoint have, None where they differ."""
+    kinds = {entry.dtype for entry in entries.values() if len(entry.shape) > 1}
+    return torch.bfloat16 if kinds == {"BF16"} else None
+
+
 def load_transformer(path: Path, device: torch.device, dtype: torch.dtype) -> SparseDiT:
-    """The model, filled strictly. Raises BadWeights before any memory is taken when a tensor is missing, odd or cut off."""
+    """The model, filled strictly; matrices in bfloat16 stay so under rows in float32, which are half the memory and the same picture.
+
+    Raises BadWeights before any memory is taken when a tensor is missing, odd or cut off.
+    """
     entries, spec = found(path), read_spec(path)
     check(entries, spec, path)
-    model = empty(spec, device, dtype)
+    model = empty(spec, device, dtype, _kept(entries))
     parts = sparse_names.released(model, spec)
     for name, tensor in tensors(entries):
         parts[name].copy_(tensor)
