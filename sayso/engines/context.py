@@ -55,8 +55,28 @@ def read(model: UnifiedModel, pieces: Pieces, rows: Sequence[Row], coordinates: 
     return context
 
 
-def write(writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int]) -> list[str]:
-    """Continues sequences in words, piece by piece, each up to its end mark or `limit` pieces.
+class Spelling:
+    """What may be written between quotation marks: one of the texts that were said there, piece by piece as it was said.
+
+    To copy is not left to chance: a character that is rare, or that prompts seldom name, is spelt as surely as any other.
+    """
+
+    def __init__(self, pieces: Pieces, said: Sequence[str]):
+        lines = [" ".join(text.split()) for text in said]
+        plain = all(text and '"' not in text and "\\" not in text for text in lines)  # else marks cannot be told from text
+        self.ways = [pieces.encode(f'"{text}"')[1:-1] for text in lines] if plain else []
+
+    def after(self, line: Sequence[int]) -> list[int]:
+        """The pieces that may follow a line; none: any may."""
+        marks = [k for k, piece in enumerate(line) if self.ways and piece == self.ways[0][0]]
+        begun = list(line[marks[-1] :]) if len(marks) % 2 else []
+        return [way[len(begun)] for way in self.ways if begun and way[: len(begun)] == begun]
+
+
+def write(
+    writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int], spellings: Sequence[Spelling]
+) -> list[str]:
+    """Continues sequences in words, piece by piece, each up to its end mark or `limit` pieces, spelt as its spelling says.
 
     `warmth` 0 takes the likeliest piece; otherwise pieces are drawn at that temperature, by each sequence's seed, of those
     that are at least LEAST times as likely as the likeliest (min-p, Nguyen et al. 2024).
@@ -69,6 +89,9 @@ def write(writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: 
         scores = writing([line[-1] for line in lines])
         scores[:, [pieces.pad, pieces.begin]] = float("-inf")
         for b in tuple(open_):
+            if may := spellings[b].after(lines[b]):
+                barred = torch.ones_like(scores[b], dtype=torch.bool).index_fill_(0, torch.tensor(may, device=scores.device), False)
+                scores[b, barred] = float("-inf")
             nth = _chosen(scores[b], warmth, lots[b])
             if nth == pieces.end:
                 open_.remove(b)

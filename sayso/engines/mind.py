@@ -12,13 +12,13 @@ from functools import cached_property
 import torch
 
 from sayso.engines import context
-from sayso.engines.context import Context, Row
+from sayso.engines.context import Context, Row, Spelling
 from sayso.errors import BadInput, SaysoError
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
 from sayso.models.writer import Writer
 from sayso.types import Plan
-from sayso.world import revision, shorthand
+from sayso.world import lexicon, revision, shorthand
 from sayso.world.tidy import framed, roomed, spaced
 
 PLAN_LIMIT, CHANGE_LIMIT, ANSWER_LIMIT = 144, 64, 56  # pieces of a plan, of what changes of one, and of an answer
@@ -36,13 +36,16 @@ class Mind:
 
     def think(self, prompts: Sequence[str], width: int, height: int, seeds: Sequence[int]) -> list[Plan | None]:
         """Plans for prompts on a canvas of the world's pixels, all written together; None where none could be read of those written."""
-        made = self._plans(self._told([[self._words(prompt, 112)] for prompt in prompts]), width, height, seeds, WARMTH)
+        told = self._told([[self._words(prompt, 112)] for prompt in prompts])
+        spellings = [self._spelling(prompt) for prompt in prompts]
+        made = self._written(told, PLAN_LIMIT, seeds, WARMTH, lambda text: shorthand.read(text, width, height), spellings)
         return [None if plan is None else framed(spaced(plan)) for plan in made]
 
     def change(self, before: Plan, said: str, area: str, seed: int) -> Plan | None:
         """The plan after an instruction, in an area (`area_words`) or anywhere: what the instruction does not name stays as it was."""
         row: Row = [self._short(before), self._words(area + said, 40)]
-        (after,) = self._written(self._told([row]), CHANGE_LIMIT, [seed], 0.0, lambda text: revision.read(text, before))
+        spelling = self._spelling(said, before)
+        (after,) = self._written(self._told([row]), CHANGE_LIMIT, [seed], 0.0, lambda text: revision.read(text, before), [spelling])
         return after if after is None or area else roomed(before, after)
 
     def combine(self, plans: Sequence[Plan], said: str, seed: int) -> Plan | None:
@@ -55,13 +58,20 @@ class Mind:
             return revision.read(text[1:], plans[nth])
 
         row: Row = [*map(self._short, plans), self._words(said, 40)]
-        return self._written(self._told([row]), CHANGE_LIMIT, [seed], 0.0, one)[0]
+        return self._written(self._told([row]), CHANGE_LIMIT, [seed], 0.0, one, [self._spelling(said, *plans)])[0]
 
     def answer(self, plans: Sequence[Plan], question: str) -> str:
         """The answer to a question about pictures of these plans. Lettering is written between quotation marks, and said without."""
         row: Row = [*map(self._short, plans), self._words(question, 40)]
-        (said,) = context.write(self.writer, self.pieces, self._told([row]), ANSWER_LIMIT, 0.0, [0])
+        lines = [line.text for plan in plans for line in plan.lettering]
+        spelling = Spelling(self.pieces, [*lines, *lexicon.lettering(question)])
+        (said,) = context.write(self.writer, self.pieces, self._told([row]), ANSWER_LIMIT, 0.0, [0], [spelling])
         return said.strip('"')
+
+    def _spelling(self, said: str, *plans: Plan) -> Spelling:
+        """Of what follows words: as they quote, or as the plans before them do. Where they quote nothing, anything may be lettered."""
+        quoted = lexicon.lettering(said)
+        return Spelling(self.pieces, [*quoted, *(line.text for plan in plans for line in plan.lettering)] if quoted else [])
 
     def _words(self, text: str, limit: int) -> list[int]:
         return self.pieces.encode(text, limit)
@@ -73,10 +83,6 @@ class Mind:
         """Sequences of words alone, read."""
         return context.read(self.model, self.pieces, rows, torch.empty(0, 2), self.dtype)
 
-    def _plans(self, before: Context, width: int, height: int, seeds: Sequence[int], warmth: float) -> list[Plan | None]:
-        """The plan that follows each sequence."""
-        return self._written(before, PLAN_LIMIT, seeds, warmth, lambda text: shorthand.read(text, width, height))
-
     def _written(
         self,
         before: Context,
@@ -84,6 +90,7 @@ class Mind:
         seeds: Sequence[int],
         warmth: float,
         understood: Callable[[str], Plan],
+        spellings: Sequence[Spelling],
     ) -> list[Plan | None]:
         """What follows each sequence, as `understood`; what is not is written again, up to TRIES times and never at zero warmth."""
         plans: list[Plan | None] = [None] * len(seeds)
@@ -93,7 +100,8 @@ class Mind:
                 break
             rows = before.pick(torch.tensor(missing, device=before.start.device))
             lots = [seeds[b] + nth * 7919 for b in missing]
-            texts = context.write(self.writer, self.pieces, rows, limit, max(warmth, 0.5 * (nth > 0)), lots)
+            spelt = [spellings[b] for b in missing]
+            texts = context.write(self.writer, self.pieces, rows, limit, max(warmth, 0.5 * (nth > 0)), lots, spelt)
             for b, text in zip(missing, texts, strict=True):
                 with contextlib.suppress(SaysoError):
                     plans[b] = understood(text)
