@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from sayso.types import Plan, PlanItem, PlanText
 from sayso.world import art, colours, fonts, looks, plan
 from sayso.world.sampler import KINDS, default_mix, sample_scene
 from sayso.world.scene import BACKDROP_VARIANTS, BACKDROPS, MAX_ITEMS, PATTERNS, STYLES, Background, Lettering, Scene
-from sayso.world.shorthand import COUNT, MARKS, legible, mark, plainly, read, settled, write
+from sayso.world.shorthand import COUNT, MARKS, legible, mark, plainly, read, salvaged, settled, write
 
 ASPECTS = ((64, 64), (82, 64), (64, 82), (106, 64), (64, 106))
 SHORT = f'solid yellow; ladybug line{mark(60)}{mark(50)}{mark(40)}; cactus line{mark(60)}{mark(140)}{mark(40)} green flip turn{mark(7)}; ' \
@@ -209,6 +210,27 @@ def test_damaged_shorthand_raises_bad_input_at_most(at: int, gone: int, put: str
         return
     plan.scene_of(made)
 
+
+FOX, SALE = f"fox flat{mark(100)}{mark(60)}{mark(50)}", f'"SALE" sans{mark(100)}{mark(160)}{mark(20)} black'
+
+
+@pytest.mark.parametrize(("text", "kept"), [
+    (f"p magenta lime; {SALE}", f"pattern checks magenta lime; {SALE}"), (f"pattern dots red; {FOX}", f"solid red; {FOX}"),
+    (f"patern waves red red blue; {FOX}", f"pattern waves red blue; {FOX}"), (f"what; {FOX}; hat; {SALE}", f"solid #ffffff; {FOX}; {SALE}"),
+    (f"solid red; {SALE}; {'; '.join([FOX] * 30)}; \"SA", f"solid red; {'; '.join([FOX] * MAX_ITEMS)}; {SALE}"), (f"gradient {FOX}", None),
+    ("solid red", None), ("", None)])
+def test_what_can_be_read_is_salvaged(text: str, kept: str | None) -> None:
+    if kept is None:
+        with pytest.raises(BadInput, match="nothing in"):
+            salvaged(text, 64, 64)
+    else:
+        assert salvaged(text, 64, 64) == read(kept, 64, 64)
+
+
+@given(st.text() | st.lists(st.sampled_from([FOX, SALE, "solid", "gradient red", ";", '"', mark(3)])).map("; ".join))
+def test_salvaging_anything_raises_bad_input_at_most(text: str) -> None:
+    with contextlib.suppress(BadInput):
+        salvaged(text, 64, 64)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # marks

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sayso.types import Plan, PlanItem, PlanText
 from sayso.world import art
+from sayso.world.colours import rgb, to_lab
+from sayso.world.contrast import all_apart
 from sayso.world.layout import box, frame, overlap
 from sayso.world.plan import scene_of
-from sayso.world.tidy import LEAST, OVER, framed, roomed, spaced
+from sayso.world.staging import shown_by
+from sayso.world.tidy import LEAST, OVER, framed, inked, roomed, spaced
 
 WHITE = "#ffffff"
 
@@ -123,3 +127,20 @@ def test_what_comes_is_never_lost_and_overlaps_no_more(
         x0, y0, x1, y1 = box(scene_of(made).items[-1], *size)
         assert clear(made, len(old)) or max(abs(a - b) for a, b in zip(made.items[-1].box, new, strict=True)) <= 1
         assert x0 > -0.02 and y0 > -0.02 and x1 < w + 0.02 and y1 < h + 0.02
+
+
+@pytest.mark.parametrize(("ground", "ink", "said", "inks"), [
+    ("solid #14532d", "#14532d", "a balloon and the word “PLAY”", None), ("solid #ffffff", "#222222", "", "#222222"),
+    ("solid #14532d", "#14532d", "“PLAY” in dark green", "#14532d"), ("solid #14532d", "#222222", "写着“PLAY”，黑色", "#222222"),
+    ("solid #fbd9c0", "#f3ead3", "河流", None), ("transparent", "#ffffff", "", "#ffffff"), ("gradient #222222 #ffffff 0", "#8c8c8c", "", None),
+    ("backdrop night 0", "#1e2a5a", "", None), ("pattern stripes #ffffff #222222", "#ffffff", "", None)])
+def test_letterings_can_be_read_on_their_background(ground: str, ink: str, said: str, inks: str | None) -> None:
+    plan_of = Plan(64, 64, ground, (), (PlanText("SALE", (10, 40, 90, 60), "sans", ink),))
+    (line,) = inked(plan_of, said).lettering
+    if inks:
+        assert line.colour == inks
+    else:
+        shown = shown_by(scene_of(plan_of).background)
+        light = [to_lab(np.array(rgb(c)))[0] for c in (line.colour, *shown)]
+        assert min(abs(light[0] - other) for other in light[1:]) >= 30 or all_apart((line.colour,), shown)
+    assert inked(plan_of, said) == replace(plan_of, lettering=(replace(plan_of.lettering[0], colour=line.colour),))

@@ -19,7 +19,7 @@ from sayso.models.unified import UnifiedModel
 from sayso.models.writer import Writer
 from sayso.types import Plan
 from sayso.world import lexicon, revision, shorthand
-from sayso.world.tidy import framed, roomed, spaced
+from sayso.world.tidy import framed, inked, roomed, spaced
 
 PLAN_LIMIT, CHANGE_LIMIT, ANSWER_LIMIT = 144, 64, 56  # pieces of a plan, of what changes of one, and of an answer
 TRIES = 4  # plans that are written before it is given up
@@ -38,8 +38,9 @@ class Mind:
         """Plans for prompts on a canvas of the world's pixels, all written together; None where none could be read of those written."""
         told = self._told([[self._words(prompt, 112)] for prompt in prompts])
         spellings = [self._spelling(prompt) for prompt in prompts]
-        made = self._written(told, PLAN_LIMIT, seeds, WARMTH, lambda text: shorthand.read(text, width, height), spellings)
-        return [None if plan is None else framed(spaced(plan)) for plan in made]
+        readers = (lambda text: shorthand.read(text, width, height)), (lambda text: shorthand.salvaged(text, width, height))
+        made = self._written(told, PLAN_LIMIT, seeds, WARMTH, readers[0], spellings, readers[1])
+        return [None if plan is None else framed(spaced(inked(plan, prompt))) for plan, prompt in zip(made, prompts, strict=True)]
 
     def change(self, before: Plan, said: str, area: str, seed: int) -> Plan | None:
         """The plan after an instruction, in an area (`area_words`) or anywhere: what the instruction does not name stays as it was."""
@@ -91,10 +92,12 @@ class Mind:
         warmth: float,
         understood: Callable[[str], Plan],
         spellings: Sequence[Spelling],
+        salvaged: Callable[[str], Plan] | None = None,
     ) -> list[Plan | None]:
-        """What follows each sequence, as `understood`; what is not is written again, up to TRIES times and never at zero warmth."""
+        """What follows each sequence, as `understood`; what is not is written again, up to TRIES times and never at zero warmth, and
+        then `salvaged`."""
         plans: list[Plan | None] = [None] * len(seeds)
-        for nth in range(TRIES):
+        for nth in range(TRIES + (salvaged is not None)):
             missing = [b for b, made in enumerate(plans) if made is None]
             if not missing:
                 break
@@ -104,5 +107,5 @@ class Mind:
             texts = context.write(self.writer, self.pieces, rows, limit, max(warmth, 0.5 * (nth > 0)), lots, spelt)
             for b, text in zip(missing, texts, strict=True):
                 with contextlib.suppress(SaysoError):
-                    plans[b] = understood(text)
+                    plans[b] = understood(text) if nth < TRIES or salvaged is None else salvaged(text)
         return plans

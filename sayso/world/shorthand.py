@@ -11,15 +11,15 @@ become pieces of the vocabulary is from Pix2Seq (Chen et al. 2021).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import cast
 
-from sayso.errors import BadInput
+from sayso.errors import BadInput, SaysoError
 from sayso.types import Plan, PlanItem, PlanText
 from sayso.world import art, colours, fonts, looks
 from sayso.world.plan import MAX_LETTERING, MAX_TEXT, background_of, boxed, scene_of, to_plan
-from sayso.world.scene import BACKDROP_VARIANTS, MAX_ITEMS, STYLES, Background, Item, Lettering, Scene, Style
+from sayso.world.scene import BACKDROP_VARIANTS, MAX_ITEMS, PATTERNS, STYLES, Background, Item, Lettering, Scene, Style
 
 COUNT = 201  # marks, for the numbers 0 to 200
 _FIRST = 0xE000
@@ -133,6 +133,29 @@ def read(text: str, width: int, height: int) -> Plan:
         raise BadInput(f"there are {len(lettering)} letterings in the shorthand; at most {MAX_LETTERING} can be drawn")
     plan = to_plan(Scene(width, height, _background(first), items, lettering))
     return replace(plan, look=look)
+
+
+def salvaged(text: str, width: int, height: int) -> Plan:
+    """What can be read of shorthand that cannot be read as a whole: lines that are neither a thing nor lettering are left out, and a
+    background that is none becomes the one that its colours allow. Raises BadInput where neither a thing nor lettering is left."""
+    first, *rest = lines(text) or [""]
+    kept = [line for line in rest if _reads(part, line, width, height)]
+    if not kept:
+        raise BadInput(f'nothing in "{legible(text)}" is a thing or lettering in shorthand; write the plan anew')
+    if not _reads(read, first, width, height):
+        colours = list(dict.fromkeys(word for word in re.split(rf" |{_MARK}", first) if word and _reads(_hex, word)))
+        name = next((name for name in PATTERNS if name in first), "checks")
+        first = f"pattern {name} {' '.join(colours[:2])}" if len(colours) > 1 else f"solid {(*colours, '#ffffff')[0]}"
+    lettering = [line for line in kept if line.startswith('"')][:MAX_LETTERING]
+    return read("; ".join((first, *[line for line in kept if not line.startswith('"')][:MAX_ITEMS], *lettering)), width, height)
+
+
+def _reads(reader: Callable[..., object], *given: object) -> bool:
+    try:
+        reader(*given)
+    except SaysoError:
+        return False
+    return True
 
 
 def lines(text: str) -> list[str]:

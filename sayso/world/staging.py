@@ -29,6 +29,16 @@ def main_colours(name: str, variant: int) -> tuple[str, ...]:
     return _main_colours()[name, variant]
 
 
+def shown_by(ground: Background) -> tuple[str, ...]:
+    """The colours that cover most of a background; none where it is transparent."""
+    if ground.kind == "backdrop":
+        return main_colours(ground.name, ground.variant)
+    if ground.kind != "gradient":
+        return ground.colours
+    a, b = ground.colours
+    return a, b, "#" + "".join(f"{(int(a[k:k + 2], 16) + int(b[k:k + 2], 16)) // 2:02x}" for k in (1, 3, 5))
+
+
 def free_colour(rng: random.Random, vivid: bool = False) -> str:
     """Any "#rrggbb"; `vivid`: neither near white nor near black nor near grey."""
     while True:
@@ -50,8 +60,8 @@ def _draw_background(rng: random.Random, at: float) -> tuple[Background, tuple[s
         return Background("solid", (ground,)), (ground,)
     if at < 0.70:
         a, b = rng.sample(_NAMED, 2)
-        middle = "#" + "".join(f"{(int(a[k:k + 2], 16) + int(b[k:k + 2], 16)) // 2:02x}" for k in (1, 3, 5))
-        return Background("gradient", (a, b), angle=rng.choice((0, 45, 90, 135))), (a, b, middle)
+        made = Background("gradient", (a, b), angle=rng.choice((0, 45, 90, 135)))
+        return made, shown_by(made)
     if at < 0.78:
         a, b = rng.sample(_NAMED, 2)
         return Background("pattern", (a, b), rng.choice(PATTERNS)), (a, b)

@@ -1,27 +1,62 @@
-"""Plans as they are written, made fit to be seen: lettering inside the frame, gaps between many things, room for what comes anew.
+"""Plans as they are written, made fit to be seen: lettering that can be read inside the frame, gaps between many things, room for what comes anew.
 
 Lengths are in shorter sides of the canvas, as in world/layout.py, but for the whole percents of a plan's boxes.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sayso.types import Plan
+import numpy as np
+
+from sayso.types import Plan, PlanText
 from sayso.world import art, fonts
+from sayso.world.colours import BY_WORD, COLOURS, difference, rgb, to_lab
+from sayso.world.contrast import all_apart
 from sayso.world.layout import Box, box, frame, overlap, relation_holds
-from sayso.world.plan import scene_of, to_plan
+from sayso.world.plan import background_of, scene_of, to_plan
 from sayso.world.scene import Item, Lettering, Relation, Scene
+from sayso.world.staging import shown_by
 
 MANY, NEAR, GAP = 6, 2, 0.06  # things; percents of the canvas; share of a thing's side that is taken off each of its sides
-MARGIN = 0.02  # that letterings keep from the frame
+MARGIN = 0.03  # that letterings keep from the frame
+CONTRAST = 30.0  # lightness (L*) that a lettering's ink keeps from what is behind
 OVER = 0.06  # share of the smaller of two things that may lie under or over the other
 LEAST, LEAST_LINE = 0.26, 0.12  # sides of a thing and of a lettering below which they are not made smaller to find room
 YIELDS = (1.0, 0.85, 0.7, 0.6)  # shares of its side to which what is in the way gives room
 _SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 _DEAR = 0.6  # being made smaller by half is as bad as being moved by half of this
+
+
+def inked(plan: Plan, said: str) -> Plan:
+    """The plan with letterings that can hardly be read on its background in the nearest named colour that can, unless the words name
+    their colour."""
+    words, shown = said.casefold(), shown_by(background_of(plan.background))
+
+    def apart(ink: str) -> float:
+        """Least difference of its lightness from those shown."""
+        return min((abs(_lightness(ink) - _lightness(other)) for other in shown), default=100.0)
+
+    def ink(line: PlanText) -> str:
+        names = [name for name, code in BY_WORD.items() if code == line.colour]
+        if apart(line.colour) >= CONTRAST or any(name in words for name in (line.colour, *names)):
+            return line.colour
+        if clear := [c.hex for c in COLOURS if apart(c.hex) >= CONTRAST]:
+            return min(clear, key=lambda other: difference(line.colour, other))
+        if all_apart((line.colour,), shown):  # by its hue, where what is behind is both light and dark
+            return line.colour
+        return max((c.hex for c in COLOURS), key=lambda other: min(difference(other, one) for one in shown))
+
+    return replace(plan, lettering=tuple(replace(line, colour=ink(line)) for line in plan.lettering))
+
+
+@functools.cache
+def _lightness(colour: str) -> float:
+    """CIE L*, 0..100."""
+    return float(to_lab(np.array(rgb(colour)))[0])
 
 
 def framed(plan: Plan) -> Plan:
