@@ -3,18 +3,13 @@ together and painted, and what a plan leaves alone stays as it was to the pixel.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from sayso.engines import context, layers
+from sayso.engines import layers
 from sayso.engines.editing import CUT
 from sayso.engines.ground import of_plans
 from sayso.engines.pocket import PocketEngine
@@ -335,34 +330,3 @@ def test_questions_are_answered_from_the_plan(engine: PocketEngine, made_of: Pla
     for origin in ({"plan": plan.write(made_of)}, {}):
         events = list(engine.respond(ask(says(Picture(exact(made_of), origin), question), want="text")))
         assert events == [Said(answer)]
-
-
-@pytest.mark.parametrize(("said", "begun", "after"), [
-    (("羊", "SALE"), '"', ("羊", "S")), (("SALE", "SAND"), 'a fox; "SA', ("L", "N")), (("SALE",), '"SALE', ('"',)), (("SALE",), '"SALE" sans', ()),
-    (("SALE",), "a fox", ()), (("one", "two"), '"one" sans; "t', ("w",)), ((), '"', ()), (('say "x"',), '"', ()), (("a  b",), '"a ', ("b",))])
-def test_between_quotation_marks_stands_what_was_said(said: tuple[str, ...], begun: str, after: tuple[str, ...]) -> None:
-    pieces = tokens.train(["a fox; sans"], 300).with_marks(shorthand.MARKS)
-    line = pieces.encode(begun + '"')[1:-2] if begun.count('"') % 2 else pieces.encode(begun)[1:-1]
-    assert context.Spelling(pieces, said).after(line) == [pieces.encode(f'"{c}"')[2] if c != '"' else pieces.encode('"')[1] for c in after]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.text(min_size=1, max_size=8).filter(str.strip), min_size=1, max_size=3), st.integers(0, 1000))
-def test_any_writer_spells_what_was_said(said: list[str], seed: int) -> None:
-    """One that puts out noise opens a lettering, and what it writes there is one of the texts, to the character."""
-    pieces, noise = tokens.train(["a fox"], 300), torch.Generator().manual_seed(seed)
-
-    class Noise:
-        def begin(self, *rest: object) -> Callable[[list[int]], torch.Tensor]:
-            opening = iter(pieces.encode('"')[1:-1])
-
-            def scores(last: list[int]) -> torch.Tensor:
-                first = next(opening, None)
-                return torch.randn(1, pieces.size, generator=noise) + (0 if first is None else 1e4 * torch.eye(pieces.size)[first])
-
-            return scores
-
-    (line,) = context.write(Noise(), pieces, SimpleNamespace(cache=None, start=None), 64, 1.0, [seed], [context.Spelling(pieces, said)])  # type: ignore[arg-type]
-    plain = [unicodedata.normalize("NFC", " ".join(text.split())) for text in said]
-    if all(text and '"' not in text and "\\" not in text for text in plain):
-        assert any(line.startswith(f'"{text}"') for text in plain)

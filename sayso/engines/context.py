@@ -5,12 +5,14 @@ Axes: B sequences of one structure, U pieces, T patches, C values of a patch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from sayso.engines.spelling import Spelling
 from sayso.models.tokens import Pieces
 from sayso.models.unified import Cache, UnifiedModel
 from sayso.models.writer import Writer
@@ -55,24 +57,6 @@ def read(model: UnifiedModel, pieces: Pieces, rows: Sequence[Row], coordinates: 
     return context
 
 
-class Spelling:
-    """What may be written between quotation marks: one of the texts that were said there, piece by piece as it was said.
-
-    To copy is not left to chance: a character that is rare, or that prompts seldom name, is spelt as surely as any other.
-    """
-
-    def __init__(self, pieces: Pieces, said: Sequence[str]):
-        lines = [" ".join(text.split()) for text in said]
-        plain = all(text and '"' not in text and "\\" not in text for text in lines)  # else marks cannot be told from text
-        self.ways = [pieces.encode(f'"{text}"')[1:-1] for text in lines] if plain else []
-
-    def after(self, line: Sequence[int]) -> list[int]:
-        """The pieces that may follow a line; none: any may."""
-        marks = [k for k, piece in enumerate(line) if self.ways and piece == self.ways[0][0]]
-        begun = list(line[marks[-1] :]) if len(marks) % 2 else []
-        return [way[len(begun)] for way in self.ways if begun and way[: len(begun)] == begun]
-
-
 def write(
     writer: Writer, pieces: Pieces, context: Context, limit: int, warmth: float, seeds: Sequence[int], spellings: Sequence[Spelling]
 ) -> list[str]:
@@ -89,6 +73,7 @@ def write(
         scores = writing([line[-1] for line in lines])
         scores[:, [pieces.pad, pieces.begin]] = float("-inf")
         for b in tuple(open_):
+            scores[b, pieces.end] -= math.inf if spellings[b].lacks(lines[b]) else 0.0
             if may := spellings[b].after(lines[b]):
                 barred = torch.ones_like(scores[b], dtype=torch.bool).index_fill_(0, torch.tensor(may, device=scores.device), False)
                 scores[b, barred] = float("-inf")

@@ -6,13 +6,14 @@ A plan goes in and out as shorthand (world/shorthand.py), so that a thing costs 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 
 import torch
 
 from sayso.engines import context
-from sayso.engines.context import Context, Row, Spelling
+from sayso.engines.context import Context, Row
+from sayso.engines.spelling import Spelling
 from sayso.errors import BadInput, SaysoError
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
@@ -27,8 +28,8 @@ WARMTH = 0.7  # at which plans after prompts are written: seeds differ in what t
 
 
 class Mind:
-    def __init__(self, model: UnifiedModel, pieces: Pieces, dtype: torch.dtype):
-        self.model, self.pieces, self.dtype = model, pieces, dtype
+    def __init__(self, model: UnifiedModel, pieces: Pieces, dtype: torch.dtype, concepts: Collection[str]):
+        self.model, self.pieces, self.dtype, self.concepts = model, pieces, dtype, concepts
 
     @cached_property
     def writer(self) -> Writer:
@@ -37,7 +38,7 @@ class Mind:
     def think(self, prompts: Sequence[str], width: int, height: int, seeds: Sequence[int]) -> list[Plan | None]:
         """Plans for prompts on a canvas of the world's pixels, all written together; None where none could be read of those written."""
         told = self._told([[self._words(prompt, 112)] for prompt in prompts])
-        spellings = [self._spelling(prompt) for prompt in prompts]
+        spellings = [Spelling(self.pieces, lexicon.lettering(prompt), lexicon.cells(prompt, self.concepts)) for prompt in prompts]
         readers = (lambda text: shorthand.read(text, width, height)), (lambda text: shorthand.salvaged(text, width, height))
         made = self._written(told, PLAN_LIMIT, seeds, WARMTH, readers[0], spellings, readers[1])
         return [None if plan is None else framed(spaced(inked(plan, prompt))) for plan, prompt in zip(made, prompts, strict=True)]

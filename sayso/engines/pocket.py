@@ -91,7 +91,7 @@ class PocketEngine:
         self.looks = frozenset(facts.get("looks", ()))  # type: ignore[call-overload]
         known = facts.get("characters")
         self.known = None if not known else Known(tuple(facts["concepts"]), str(known))  # type: ignore[arg-type]
-        self.mind = None if self.known is None else Mind(model, pieces, dtype)
+        self.mind = None if self.known is None else Mind(model, pieces, dtype, self.known.concepts)
         self.seeing = None if self.known is None else Seeing(model, self.known, self.canvas, dtype)
         usual = {"steps": STEPS, "guidance": GUIDANCE} if self.mind is None else {"steps": PAINTING, "guidance": 1.0}
         self.sampling: dict[str, float] = {**usual, **facts.get("sampling", {})}  # type: ignore[dict-item]

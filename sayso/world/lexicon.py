@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,6 +58,7 @@ class _Table:
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"#(?:[0-9a-fA-F]{{6}}|[0-9a-fA-F]{{3}})(?![0-9a-zA-Z])|[^\W_{_HAN}]+|[{_HAN}]|\S", re.UNICODE)
 _IS_HAN = re.compile(f"[{_HAN}]")
+_GRID = re.compile(r"\b(\d) ?(?:x|×|\*|by) ?(\d)(?!\d)|\b(\d) rows and (\d) columns|(?<!\d)(\d) ?行 ?(\d) ?列", re.IGNORECASE)
 _GLUE = re.compile(r"[ \t]+|[-\u2010\u2011'’]|[ \t]*\n[ \t]*")  # what may lie between the words of one name
 _QUOTED = re.compile(
     r'"[^"\n]{0,300}"|“[^”\n]{0,300}”|「[^」\n]{0,300}」|『[^』\n]{0,300}』|«[^»\n]{0,300}»|《[^》\n]{0,300}》'
@@ -168,6 +170,16 @@ def unknown_words(prompt: str) -> tuple[str, ...]:
             word = prompt[s.start:s.end]
             words.setdefault(word.lower(), word)
     return tuple(words.values())
+
+
+def cells(prompt: str, known: Collection[str]) -> tuple[str, ...]:
+    """The concepts in a grid, cell by cell, where a prompt says how many rows and columns it has and names what is in each; else none."""
+    size = _GRID.search(prompt)
+    if size is None or not re.search("grid|网格", prompt, re.IGNORECASE):
+        return ()
+    rows, columns = (int(n) for n in size.groups() if n)
+    found = tuple(m.slug for m in mentions(prompt) if m.grade != "keyword")
+    return found if 1 < len(found) == rows * columns and set(found) <= set(known) else ()
 
 
 def lettering(prompt: str) -> tuple[str, ...]:
