@@ -73,8 +73,14 @@ def test_any_writer_names_the_things_of_a_grid(pieces: Pieces, listed: list[str]
     names = [" " + slug.replace("-", " ") for slug in listed]
     assert all(thing[: len(name)] == name[: len(thing)] for name, thing in zip(names, things, strict=False)), "the last may be cut"
     assert not "".join(things[len(listed) :]).strip(), "then comes lettering, or nothing"
-    spelling, half = Spelling(pieces, [], listed), pieces.encode("solid white; fox flat")[1:-1]
-    assert spelling.lacks(half) and not spelling.lacks(pieces.encode("solid white" + "; fox flat" * len(listed))[1:-1])
+
+
+def test_a_grid_is_neither_cut_short_nor_longer(pieces: Pieces) -> None:
+    half, whole = (pieces.encode("solid white" + "; fox flat" * n)[1:-1] for n in (1, 2))
+    ends, goes_on = [pieces.end], [pieces.encode(";")[1]]
+    bare, lettered = Spelling(pieces, [], ["fox", "fox"]), Spelling(pieces, ["OPEN"], ["fox", "fox"])
+    assert bare.barred(half) == lettered.barred(half) == ends and bare.barred(whole) == goes_on and lettered.barred(whole) == []
+    assert Spelling(pieces, ["OPEN"]).barred(half) == []
 
 
 @pytest.mark.parametrize(("prompt", "held"), [

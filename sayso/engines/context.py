@@ -5,7 +5,6 @@ Axes: B sequences of one structure, U pieces, T patches, C values of a patch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,10 +72,11 @@ def write(
         scores = writing([line[-1] for line in lines])
         scores[:, [pieces.pad, pieces.begin]] = float("-inf")
         for b in tuple(open_):
-            scores[b, pieces.end] -= math.inf if spellings[b].lacks(lines[b]) else 0.0
+            scores[b, spellings[b].barred(lines[b])] = float("-inf")
             if may := spellings[b].after(lines[b]):
-                barred = torch.ones_like(scores[b], dtype=torch.bool).index_fill_(0, torch.tensor(may, device=scores.device), False)
-                scores[b, barred] = float("-inf")
+                rest = scores[b, may]
+                scores[b] = float("-inf")
+                scores[b, may] = rest
             nth = _chosen(scores[b], warmth, lots[b])
             if nth == pieces.end:
                 open_.remove(b)

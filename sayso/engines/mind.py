@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 
@@ -39,8 +39,8 @@ class Mind:
         """Plans for prompts on a canvas of the world's pixels, all written together; None where none could be read of those written."""
         told = self._told([[self._words(prompt, 112)] for prompt in prompts])
         spellings = [Spelling(self.pieces, lexicon.lettering(prompt), lexicon.cells(prompt, self.concepts)) for prompt in prompts]
-        readers = (lambda text: shorthand.read(text, width, height)), (lambda text: shorthand.salvaged(text, width, height))
-        made = self._written(told, PLAN_LIMIT, seeds, WARMTH, readers[0], spellings, readers[1])
+        read, salvaged = (partial(reader, width=width, height=height) for reader in (shorthand.read, shorthand.salvaged))
+        made = self._written(told, PLAN_LIMIT, seeds, WARMTH, read, spellings, salvaged)
         return [None if plan is None else framed(spaced(inked(plan, prompt))) for plan, prompt in zip(made, prompts, strict=True)]
 
     def change(self, before: Plan, said: str, area: str, seed: int) -> Plan | None:

@@ -17,7 +17,7 @@ class Spelling:
     def __init__(self, pieces: Pieces, said: Sequence[str], listed: Sequence[str] = ()):
         lines = [" ".join(text.split()) for text in said]
         plain = all(text and '"' not in text and "\\" not in text for text in lines)  # else marks cannot be told from text
-        self.mark, self.next = pieces.encode('"')[1], pieces.encode(";")[1]
+        self.mark, self.next, self.end = pieces.encode('"')[1], pieces.encode(";")[1], pieces.end
         self.ways = [pieces.encode(f'"{text}"')[1:-1] for text in lines] if plain else []
         self.names = [pieces.encode(f"; {slug.replace('-', ' ')} flat")[2:-2] for slug in listed]
 
@@ -36,6 +36,9 @@ class Spelling:
         name = self.names[len(ends) - 1]
         return [name[len(begun)]] if len(begun) < len(name) and name[: len(begun)] == begun else []
 
-    def lacks(self, line: Sequence[int]) -> bool:
-        """Whether a line must go on because things that were named are not in it yet."""
-        return sum(piece == self.next for piece in line) < len(self.names)
+    def barred(self, line: Sequence[int]) -> list[int]:
+        """The pieces that may not follow a line: its end while things that were named are not in it, then one thing more."""
+        begun = sum(piece == self.next for piece in line)
+        if begun < len(self.names):
+            return [self.end]
+        return [self.next] if self.names and not self.ways else []

@@ -144,14 +144,11 @@ def putter(model: nn.Module, how: How) -> Callable[[str, Tensor], None]:
     """What places a streamed tensor: in its type, made smaller on the device where asked, and where it is to lie."""
 
     def put(name: str, tensor: Tensor) -> None:
-        small = how.quantise is not None and _smaller(name, tensor.shape)
-        stays = how.offload and name.startswith("layers.")
-        as_is = how.kept is not None and _smaller(name, tensor.shape)
-        tensor = tensor.to(how.device, how.kept if as_is else how.dtype)
-        if not small:
+        matrix, stays = _smaller(name, tensor.shape), how.offload and name.startswith("layers.")
+        tensor = tensor.to(how.device, how.kept if matrix and how.kept else how.dtype)
+        if how.quantise is None or not matrix:
             stream.place(model, name, tensor.cpu() if stays else tensor)
             return
-        assert how.quantise is not None
         linear = name.removesuffix(".weight")
         lowbits.swap(model, linear, how.quantise, tensor)
         if stays:

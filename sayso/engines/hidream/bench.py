@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of random weights; mid has about 150 million parameters, full 17 billion",
     )
     add("--against", choices=AGAINST, default="diffusers", help="what to measure beside ours; plain is our own slow twin")
-    add("--dtype", choices=("float32", "bfloat16", "both"), default="both", help="of the weights; our rows are in float32 where bfloat16 is slow. Default: both on a CPU, bfloat16 on a graphics card")
+    add(
+        "--dtype",
+        choices=("float32", "bfloat16", "both"),
+        default="both",
+        help="of the weights; our rows are in float32 where bfloat16 is slow. Default: both on a CPU, bfloat16 on a graphics card",
+    )
     add("--device", help="cpu or cuda; default: the best there is")
     add("--bits", choices=("fp8", "int8", "int4"), help="of our weights; default: those of --dtype")
     add("--offload", choices=("none", "blocks"), default="none", help="blocks: our blocks' weights stay on the host and visit the device")
