@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sayso.engines import context
-from sayso.engines.spelling import Spelling
+from sayso.engines.spelling import Spelling, letterable
 from sayso.models import tokens
 from sayso.models.tokens import Pieces
 from sayso.world import lexicon, shorthand
@@ -78,9 +78,17 @@ def test_any_writer_names_the_things_of_a_grid(pieces: Pieces, listed: list[str]
 def test_a_grid_is_neither_cut_short_nor_longer(pieces: Pieces) -> None:
     half, whole = (pieces.encode("solid white" + "; fox flat" * n)[1:-1] for n in (1, 2))
     ends, goes_on = [pieces.end], [pieces.encode(";")[1]]
-    bare, lettered = Spelling(pieces, [], ["fox", "fox"]), Spelling(pieces, ["OPEN"], ["fox", "fox"])
-    assert bare.barred(half) == lettered.barred(half) == ends and bare.barred(whole) == goes_on and lettered.barred(whole) == []
-    assert Spelling(pieces, ["OPEN"]).barred(half) == []
+    quotes = pieces.encode('"')[1:-1]
+    bare, lettered, any_ = (Spelling(pieces, said, ["fox", "fox"]) for said in ([], ["OPEN"], None))
+    assert bare.barred(half) == quotes + ends and lettered.barred(half) == any_.barred(half) == ends
+    assert bare.barred(whole) == quotes + goes_on and lettered.barred(whole) == any_.barred(whole) == []
+    assert Spelling(pieces, ["OPEN"]).barred(half) == Spelling(pieces, None).barred(half) == [] and Spelling(pieces, []).barred(half) == quotes
+
+
+@pytest.mark.parametrize(("text", "can"), [
+    ("SALE", True), ("生日快乐", True), ("\U0001f600", False), ("龘龘", False), ("so " * 30, False), ("two\nlines", True), ("", True)])
+def test_what_can_be_lettered(pieces: Pieces, text: str, can: bool) -> None:
+    assert letterable(pieces, text) == can
 
 
 @pytest.mark.parametrize(("prompt", "held"), [

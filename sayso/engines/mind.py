@@ -13,7 +13,7 @@ import torch
 
 from sayso.engines import context
 from sayso.engines.context import Context, Row
-from sayso.engines.spelling import Spelling
+from sayso.engines.spelling import Spelling, letterable
 from sayso.errors import BadInput, SaysoError
 from sayso.models.tokens import Pieces
 from sayso.models.unified import UnifiedModel
@@ -38,7 +38,7 @@ class Mind:
     def think(self, prompts: Sequence[str], width: int, height: int, seeds: Sequence[int]) -> list[Plan | None]:
         """Plans for prompts on a canvas of the world's pixels, all written together; None where none could be read of those written."""
         told = self._told([[self._words(prompt, 112)] for prompt in prompts])
-        spellings = [Spelling(self.pieces, lexicon.lettering(prompt), lexicon.cells(prompt, self.concepts)) for prompt in prompts]
+        spellings = [self._spelling(prompt, listed=lexicon.cells(prompt, self.concepts)) for prompt in prompts]
         read, salvaged = (partial(reader, width=width, height=height) for reader in (shorthand.read, shorthand.salvaged))
         made = self._written(told, PLAN_LIMIT, seeds, WARMTH, read, spellings, salvaged)
         return [None if plan is None else framed(spaced(inked(plan, prompt))) for plan, prompt in zip(made, prompts, strict=True)]
@@ -66,14 +66,15 @@ class Mind:
         """The answer to a question about pictures of these plans. Lettering is written between quotation marks, and said without."""
         row: Row = [*map(self._short, plans), self._words(question, 40)]
         lines = [line.text for plan in plans for line in plan.lettering]
-        spelling = Spelling(self.pieces, [*lines, *lexicon.lettering(question)])
+        spelling = Spelling(self.pieces, [*lines, *lexicon.lettering(question)] if lines else None)
         (said,) = context.write(self.writer, self.pieces, self._told([row]), ANSWER_LIMIT, 0.0, [0], [spelling])
         return said.strip('"')
 
-    def _spelling(self, said: str, *plans: Plan) -> Spelling:
+    def _spelling(self, said: str, *plans: Plan, listed: Sequence[str] = ()) -> Spelling:
         """Of what follows words: as they quote, or as the plans before them do. Where they quote nothing, anything may be lettered."""
         quoted = lexicon.lettering(said)
-        return Spelling(self.pieces, [*quoted, *(line.text for plan in plans for line in plan.lettering)] if quoted else [])
+        lines = [text for text in quoted if letterable(self.pieces, text)] + [line.text for plan in plans for line in plan.lettering]
+        return Spelling(self.pieces, lines if quoted else None, listed)
 
     def _words(self, text: str, limit: int) -> list[int]:
         return self.pieces.encode(text, limit)

@@ -24,6 +24,7 @@ from sayso.engines.machine import quick_dtype
 from sayso.engines.mind import Mind
 from sayso.engines.sampling import Sampling, draw, paint, paint_over
 from sayso.engines.seeing import Seeing
+from sayso.engines.spelling import letterable
 from sayso.engines.talk import Talk, familiar, look_of, understood
 from sayso.errors import BadInput, BadWeights, CannotDo, SaysoError
 from sayso.models.codecs.pixels import decode, encode, patchify
@@ -454,6 +455,8 @@ class PocketEngine:
         if unknown := [word for word in lexicon.unknown_words(prompt) if not familiar(word, self.abilities, self.looks)]:
             listed = ", ".join(f'"{w}"' for w in unknown[:8])
             out.append(f"words this model does not know: {listed}; see `sayso concepts` for what it can draw")
+        out += [f'"{text}" cannot be lettered: it is too long, or no font here has all of its characters'
+                for text in lexicon.lettering(prompt) if self.mind is not None and not letterable(self.pieces, text)]
         if len(self.pieces.encode(prompt)) > self.text_limit:
             out.append(f"the prompt is longer than the {self.text_limit} pieces this model reads; its end is not taken in")
         return out

@@ -9,16 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sayso.models.tokens import Pieces
+from sayso.world import fonts
+
+LONGEST = 52  # pieces of a lettering, its quotation marks included
+
+
+def letterable(pieces: Pieces, text: str) -> bool:
+    """Whether a text is short enough to be lettered, and a font has all of its characters."""
+    return len(pieces.encode(f'"{text}"')) - 2 <= LONGEST and any(fonts.covers(font, " ".join(text.split())) for font in fonts.FONTS)
 
 
 class Spelling:
-    """`said`: texts of which each lettering is one, none = any text. `listed`: concepts of the things, none = any things."""
+    """`said`: texts of which each lettering is one, None = any text. `listed`: concepts of the things, none = any things."""
 
-    def __init__(self, pieces: Pieces, said: Sequence[str], listed: Sequence[str] = ()):
-        lines = [" ".join(text.split()) for text in said]
+    def __init__(self, pieces: Pieces, said: Sequence[str] | None, listed: Sequence[str] = ()):
+        lines = [" ".join(text.split()) for text in said or ()]
         plain = all(text and '"' not in text and "\\" not in text for text in lines)  # else marks cannot be told from text
+        self.free = said is None or not plain
         self.mark, self.next, self.end = pieces.encode('"')[1], pieces.encode(";")[1], pieces.end
-        self.ways = [pieces.encode(f'"{text}"')[1:-1] for text in lines] if plain else []
+        self.ways = [] if self.free else [pieces.encode(f'"{text}"')[1:-1] for text in lines]
         self.names = [pieces.encode(f"; {slug.replace('-', ' ')} flat")[2:-2] for slug in listed]
 
     def after(self, line: Sequence[int]) -> list[int]:
@@ -37,8 +46,10 @@ class Spelling:
         return [name[len(begun)]] if len(begun) < len(name) and name[: len(begun)] == begun else []
 
     def barred(self, line: Sequence[int]) -> list[int]:
-        """The pieces that may not follow a line: its end while things that were named are not in it, then one thing more."""
-        begun = sum(piece == self.next for piece in line)
+        """The pieces that may not follow a line: lettering where none can be, its end while things that were named are not in it, then
+        one thing more."""
+        begun, bare = sum(piece == self.next for piece in line), not self.free and not self.ways
+        barred = [self.mark] if bare else []
         if begun < len(self.names):
-            return [self.end]
-        return [self.next] if self.names and not self.ways else []
+            return [*barred, self.end]
+        return [*barred, self.next] if bare and self.names else barred
