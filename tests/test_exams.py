@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sayso.types import Ability, Ask, Drew, Event, Picture, Said
 from sayso.world import alley, art, compare, edits, looks, masks, motion, negation, questions, solids
 from sayso.world.render import render
 from sayso.world.sampler import default_mix
-from sayso.world.scene import Scene
+from sayso.world.scene import Background, Item, Scene
 
 WORLD = default_mix(art.CORE[:80])
 ALL = frozenset(Ability)
@@ -198,3 +199,12 @@ def test_strays_are_counted_outside_the_region_only() -> None:
     b[:5] = 255
     free = masks.of_boxes(((0.0, 0.0, 1.0, 0.5),), 10, 10, 0.0)
     assert strayed(a, b, free) == 0 and strayed(a, b, ~free) == 1 and strayed(a, b, np.ones((10, 10), bool)) == 0
+
+
+@pytest.mark.parametrize(("styles", "asked"), [
+    (("flat", None, "line"), "flat"), (("flat", None, None, "line", "line"), "flat"), (("flat", None, "line", "noto"), "noto"), (("flat", "line"), "line"),
+    (("flat", None, "line", None, "noto"), "line"), (("flat", None), None)])
+def test_what_comes_after_all_things_are_gone_is_in_their_style(styles: tuple[str | None, ...], asked: str | None) -> None:
+    fox = Item("fox", "flat", 0.5, 0.5, 0.5)
+    scenes = [Scene(64, 64, Background("transparent"), () if s is None else (replace(fox, style=s),)) for s in styles]  # type: ignore[arg-type]
+    assert [item.style for item in exams.in_style(scenes).items] == ([] if asked is None else [asked])

@@ -44,6 +44,19 @@ def meant(*messages: Message, abilities: Collection[Ability] = ALL, **more: obje
     return understood(ask(*messages, **more), abilities, looks.NAMES)
 
 
+def test_the_style_of_things_that_are_gone_is_remembered() -> None:
+    """For what comes on an empty canvas, as far back as the conversation goes; not where the words say one."""
+    fox, none = (Picture(picture().pixels, {"plan": told}) for told in (PLAN, "canvas 64x64 solid #f7d020"))
+    turns = [says("a fox"), says(fox, role="assistant")]
+    for words in ("take it away", "a blue background", "a green background", "a red background"):
+        turns += [says(words), says(none, role="assistant")]
+    assert meant(*turns, says("add a cat")).style == "flat" and len(meant(*turns, says("add a cat")).pairs) == 3
+    assert meant(*turns, says("add a cat, line style")).style == meant(*turns, says("加一只猫，线条风格")).style == ""
+    assert meant(says(picture()), says("add a cat")).style == meant(says("a cat")).style == ""
+    broken = Picture(picture().pixels, {"plan": "canvas of nonsense"})
+    assert meant(says("a"), says(broken, role="assistant"), says("add a cat")).style == ""
+
+
 def test_a_conversation_becomes_pairs_of_words_and_pictures() -> None:
     one, two, three = picture(seed=1), picture(seed=2), picture(seed=3)
     talk = meant(

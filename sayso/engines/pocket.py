@@ -319,6 +319,8 @@ class PocketEngine:
             after = self.mind.change(known[0], talk.prompt, "" if talk.mask is None else masks.area_words(talk.mask), seed)
         if after is None:
             return None
+        if talk.style and not any(one.items for one in known):
+            after = replace(after, items=tuple(replace(item, style=talk.style) for item in after.items))
         if talk.mask is not None:
             return editing.inside(after, sources[-1], talk.mask)
         same = next((source for source, one in zip(sources, known, strict=True) if one == after), None)

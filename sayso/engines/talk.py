@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from sayso.errors import BadInput, CannotDo, Unknown
+from sayso.errors import BadInput, CannotDo, SaysoError, Unknown
 from sayso.types import Ability, Ask, Picture, Text
 from sayso.world import alley, colours, looks, plan, shorthand, solids, wording
 from sayso.world import motion as motions
@@ -26,6 +26,10 @@ OPTIONS = ("layers", "plan")
 _QUESTION = re.compile(
     r"[?？]\s*$|[吗呢]\s*[。.]?$|^(what|how many|who|where|which|is|are|does|do|can you see|count|read|name|describe|list)\b", re.IGNORECASE
 )
+_STYLE = re.compile(
+    "|".join([*(rf"\b{word}\b" for words in wording.STYLE_EN.values() for word in words), *(w for words in wording.STYLE_ZH.values() for w in words)]),
+    re.IGNORECASE,
+)
 _COMPARES = re.compile(r"\b(both|two|same|different|changed|which picture)\b|两|第[一二]|哪张|变化|不同|一样", re.IGNORECASE)
 
 
@@ -35,7 +39,8 @@ class Talk:
 
     `brought`: how many pictures came with the prompt. `wants`: a picture or words. `plan`: text of a plan to keep to, None = the
     model's own, "" = none at all. `mask`: as in Ask. `motion`: the pose or the place in an alley that the prompt asks for;
-    `pairs` then holds the picture it goes on from, if any. `layers`: whether what a plan says is painted one by one.
+    `pairs` then holds the picture it goes on from, if any. `layers`: whether what a plan says is painted one by one. `style`: in
+    which the conversation's last things were drawn, for what comes after they are gone; "" where nothing tells, or the prompt says one.
     """
 
     pairs: tuple[tuple[str, Picture], ...]
@@ -47,6 +52,7 @@ class Talk:
     mask: np.ndarray | None
     motion: Motion | None
     layers: bool
+    style: str
 
 
 def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection[str]) -> Talk:
@@ -61,7 +67,7 @@ def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection
     moved = _motion(ask, prompt, pairs, abilities) if wants == "picture" else None
     if moved is not None:
         motion, before = moved
-        return Talk(before, prompt, 0, wants, ask.think, None, None, motion, False)
+        return Talk(before, prompt, 0, wants, ask.think, None, None, motion, False, "")
     if wants == "picture":
         prompt = _dressed(prompt, ask, chinese, bool(pairs), known_looks)
     if ask.mask is not None:
@@ -70,7 +76,8 @@ def understood(ask: Ask, abilities: Collection[Ability], known_looks: Collection
         pairs = _asked_about(ask, pairs, prompt)
     brought = sum(isinstance(p, Picture) for p in ask.messages[-1].parts)
     own = _own_plan(ask, abilities, known_looks)
-    return Talk(tuple(pairs[-WINDOW:]), prompt, brought, wants, ask.think, own, ask.mask, None, _layers(ask, abilities))
+    style = "" if _STYLE.search(prompt) else _style(pairs)
+    return Talk(tuple(pairs[-WINDOW:]), prompt, brought, wants, ask.think, own, ask.mask, None, _layers(ask, abilities), style)
 
 
 def _unquoted(prompt: str) -> str:
@@ -191,6 +198,16 @@ def _pairs(ask: Ask) -> tuple[list[tuple[str, Picture]], str]:
             pairs += [(pending if k == 0 else "", picture) for k, picture in enumerate(shown)]
             pending = ""
     return pairs, pending
+
+
+def _style(pairs: list[tuple[str, Picture]]) -> str:
+    """Of the last thing in the last picture whose plan tells of any."""
+    for _, picture in reversed(pairs):
+        told = picture.origin.get("plan")
+        with contextlib.suppress(SaysoError):
+            if isinstance(told, str) and (items := plan.read(told).items):
+                return items[-1].style
+    return ""
 
 
 def _asked_about(ask: Ask, pairs: list[tuple[str, Picture]], prompt: str) -> list[tuple[str, Picture]]:

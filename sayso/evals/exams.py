@@ -232,9 +232,19 @@ def _mask(room: Room, index: int) -> Outcome:
     return Outcome(made.instruction, pixels, not reasons, 1 - len(reasons) / (len(verdict.facts) + 1), tuple(reasons))
 
 
+def in_style(scenes: Sequence[Scene]) -> Scene:
+    """The last scene, its things in the style of those before the last moment at which there were none, unless a style was said since."""
+    empty = max((k for k, scene in enumerate(scenes) if not scene.items), default=0)
+    before = [item.style for scene in scenes[:empty] for item in scene.items]
+    since = {item.style for scene in scenes[empty:] for item in scene.items}
+    if not before or len(since) != 1:
+        return scenes[-1]
+    return replace(scenes[-1], items=tuple(replace(item, style=before[-1]) for item in scenes[-1].items))
+
+
 def _eighth(room: Room, index: int) -> Outcome:
     """Eight turns on one picture, each made from the engine's own last one; the eighth is judged, by what was said: the first words leave
-    nothing open, and which of a backdrop's variants it is nobody says."""
+    nothing open, which of a backdrop's variants it is nobody says, and what comes after all things are gone is drawn as they were."""
     rng = room.rng("eighth turn", index)
     language = _language(rng)
     made = _first(
@@ -247,7 +257,7 @@ def _eighth(room: Room, index: int) -> Outcome:
     for words in (caption(made.scenes[0], rng, language, "dense"), *made.words[1:]):
         picture = room.drawn([*messages, user(words)], index)
         messages += [user(words), drawn(picture)]
-    last, seen = made.scenes[-1], room.judge.look(picture.pixels)
+    last, seen = in_style(made.scenes), room.judge.look(picture.pixels)
     variants = range(BACKDROP_VARIANTS) if last.background.kind == "backdrop" else (last.background.variant,)
     behind = [replace(last.background, variant=v) for v in variants]
     verdicts = [room.judge.check(seen, replace(last, background=one), _facts(last, "background")) for one in behind]
