@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from sayso.world.combine import sample_combination
 from sayso.world.layout import frame
 from sayso.world.render import render
 from sayso.world.sampler import WorldSpec, sample_scene
-from sayso.world.scene import BACKDROP_VARIANTS, Item, Scene
+from sayso.world.scene import BACKDROP_VARIANTS, Item, Scene, Style
 from sayso.world.turns import sample_turns
 
 if TYPE_CHECKING:
@@ -233,13 +233,16 @@ def _mask(room: Room, index: int) -> Outcome:
 
 
 def in_style(scenes: Sequence[Scene]) -> Scene:
-    """The last scene, its things in the style of those before the last moment at which there were none, unless a style was said since."""
-    empty = max((k for k, scene in enumerate(scenes) if not scene.items), default=0)
-    before = [item.style for scene in scenes[:empty] for item in scene.items]
-    since = {item.style for scene in scenes[empty:] for item in scene.items}
-    if not before or len(since) != 1:
+    """The last scene, things that came when there were none in the style of those before them, unless another was said since."""
+    kept = before = ""
+    for scene in scenes:
+        style = scene.items[-1].style if scene.items else ""
+        if style and (not kept or (before and style != before)):
+            kept = style
+        before = style
+    if all(scene.items for scene in scenes) or len({item.style for item in scenes[-1].items}) != 1:
         return scenes[-1]
-    return replace(scenes[-1], items=tuple(replace(item, style=before[-1]) for item in scenes[-1].items))
+    return replace(scenes[-1], items=tuple(replace(item, style=cast(Style, kept)) for item in scenes[-1].items))
 
 
 def _eighth(room: Room, index: int) -> Outcome:
