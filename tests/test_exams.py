@@ -202,9 +202,11 @@ def test_strays_are_counted_outside_the_region_only() -> None:
 
 
 @pytest.mark.parametrize(("styles", "asked"), [
-    (("flat", None, "line"), "flat"), (("flat", None, None, "line", "line"), "flat"), (("flat", None, "line", "noto"), "noto"), (("flat", "line"), "line"),
+    (("flat", None, "line"), "flat"), (("flat", None, None, "line", "line"), "flat"),
+    (("flat", None, "line", "noto"), "noto"), (("flat", "line"), "line"),
     (("flat", None, "line", None, "noto"), "flat"), (("flat", None, "line", "noto", None, "line"), "noto"), (("flat", None), None)])
 def test_what_comes_after_all_things_are_gone_is_in_their_style(styles: tuple[str | None, ...], asked: str | None) -> None:
     fox = Item("fox", "flat", 0.5, 0.5, 0.5)
-    scenes = [Scene(64, 64, Background("transparent"), () if s is None else (replace(fox, style=s),)) for s in styles]  # type: ignore[arg-type]
+    held = [() if style is None else (replace(fox, style=style),) for style in styles]  # type: ignore[arg-type]
+    scenes = [Scene(64, 64, Background("transparent"), items) for items in held]
     assert [item.style for item in exams.in_style(scenes).items] == ([] if asked is None else [asked])

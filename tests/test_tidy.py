@@ -132,7 +132,8 @@ def test_what_comes_is_never_lost_and_overlaps_no_more(
 @pytest.mark.parametrize(("ground", "ink", "said", "inks"), [
     ("solid #14532d", "#14532d", "a balloon and the word “PLAY”", None), ("solid #ffffff", "#222222", "", "#222222"),
     ("solid #14532d", "#14532d", "“PLAY” in dark green", "#14532d"), ("solid #14532d", "#222222", "写着“PLAY”，黑色", "#222222"),
-    ("solid #fbd9c0", "#f3ead3", "河流", None), ("transparent", "#ffffff", "", "#ffffff"), ("gradient #222222 #ffffff 0", "#8c8c8c", "", None),
+    ("solid #fbd9c0", "#f3ead3", "河流", None), ("transparent", "#ffffff", "", "#ffffff"),
+    ("gradient #222222 #ffffff 0", "#8c8c8c", "", None),
     ("backdrop night 0", "#1e2a5a", "", None), ("pattern stripes #ffffff #222222", "#ffffff", "", None)])
 def test_letterings_can_be_read_on_their_background(ground: str, ink: str, said: str, inks: str | None) -> None:
     plan_of = Plan(64, 64, ground, (), (PlanText("SALE", (10, 40, 90, 60), "sans", ink),))

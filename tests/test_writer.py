@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sayso.engines import context
+from sayso.engines.spelling import Spelling
 from sayso.models import tokens
 from sayso.models.specs import pocket
 from sayso.models.unified import UnifiedModel
@@ -65,7 +66,8 @@ def test_lines_written_together_are_those_written_alone(warmth: float) -> None:
     def written(which: list[int]) -> list[str]:
         rows: list[context.Row] = [[pieces.encode(prompts[k])] for k in which]
         told = context.read(model, pieces, rows, torch.empty(0, 2), torch.float32)
-        return context.write(writer, pieces, told, 24, warmth, [seeds[k] for k in which])
+        free = [Spelling(pieces, None)] * len(which)
+        return context.write(writer, pieces, told, 24, warmth, [seeds[k] for k in which], free)
 
     together = written([0, 1, 2, 3])
     assert together == [written([k])[0] for k in range(4)] and len(set(together)) > 1

@@ -26,10 +26,8 @@ OPTIONS = ("layers", "plan")
 _QUESTION = re.compile(
     r"[?？]\s*$|[吗呢]\s*[。.]?$|^(what|how many|who|where|which|is|are|does|do|can you see|count|read|name|describe|list)\b", re.IGNORECASE
 )
-_STYLE = re.compile(
-    "|".join([*(rf"\b{word}\b" for words in wording.STYLE_EN.values() for word in words), *(w for words in wording.STYLE_ZH.values() for w in words)]),
-    re.IGNORECASE,
-)
+_STYLES = [rf"\b{word}\b" for words in wording.STYLE_EN.values() for word in words] + [w for ws in wording.STYLE_ZH.values() for w in ws]
+_STYLE = re.compile("|".join(_STYLES), re.IGNORECASE)
 _COMPARES = re.compile(r"\b(both|two|same|different|changed|which picture)\b|两|第[一二]|哪张|变化|不同|一样", re.IGNORECASE)
 
 

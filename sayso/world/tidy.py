@@ -1,4 +1,5 @@
-"""Plans as they are written, made fit to be seen: lettering that can be read inside the frame, gaps between many things, room for what comes anew.
+"""Plans as they are written, made fit to be seen: lettering that can be read and is inside the frame, gaps between many things, room for
+what comes anew.
 
 Lengths are in shorter sides of the canvas, as in world/layout.py, but for the whole percents of a plan's boxes.
 """
