@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -333,12 +334,16 @@ def test_the_lexicon_never_raises_and_spans_are_in_order(prompt: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["a red fox, 一只蓝色的猫 ", "“", "T恤", "'", "a-b-", "\u200d🦊", "box of "])
-def test_long_prompts_are_read_fast(piece: str) -> None:
-    prompt = (piece * 5000)[:5000]
+def test_long_prompts_are_read_in_proportion(piece: str) -> None:
+    """Ten times as long a prompt takes about ten times as long, not a hundred times."""
+
+    def took(length: int) -> float:
+        prompt, least = (piece * length)[:length], math.inf
+        for _ in range(5):
+            began = time.perf_counter()
+            lexicon.mentions(prompt)
+            least = min(least, time.perf_counter() - began)
+        return least
+
     lexicon.mentions("warm up")
-    took = []
-    for _ in range(3):
-        began = time.perf_counter()
-        lexicon.mentions(prompt)
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.1, took  # aim 50 ms; twice that where the machine is busy
+    assert took(5000) < 40 * took(500)
