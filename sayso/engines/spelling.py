@@ -28,7 +28,7 @@ class Spelling:
         self.free = said is None or not plain
         self.mark, self.next, self.end = pieces.encode('"')[1], pieces.encode(";")[1], pieces.end
         self.ways = [] if self.free else [pieces.encode(f'"{text}"')[1:-1] for text in lines]
-        self.names = [pieces.encode(f"; {slug.replace('-', ' ')} flat")[2:-2] for slug in listed]
+        self.names = [pieces.encode(f"; {slug.replace('-', ' ')}")[2:-1] for slug in listed]
 
     def after(self, line: Sequence[int]) -> list[int]:
         """The pieces that may follow a line; none: any may."""
